@@ -1,0 +1,208 @@
+"""The command line: compose with Hydra, validate, dispatch on `task`.
+
+Every error ends as one message on stderr and an exit code: 2 for what the user can change,
+1 for a run that failed, 130 after Ctrl-C. A sweep's exit code is the worst of its jobs'.
+Nothing here imports torch; the tasks do.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ae_run import components, help_page
+from ae_run.errors import AeRunError, UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def entry_point() -> None:
+    """What the console script calls."""
+    sys.exit(main())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        extra = _config_dirs(args)
+        if "--help" in args or "-h" in args:
+            from ae_run import __version__
+
+            print(help_page.text(__version__, extra))
+            return 0
+        if "--version" in args:
+            from ae_run import __version__
+
+            print(f"ae-run {__version__}")
+            return 0
+        return _run_hydra(_normalize(args, extra), extra)
+    except AeRunError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        print("\nae-run: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+def _report(error: AeRunError) -> int:
+    print(f"ae-run: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _config_dirs(args: Sequence[str]) -> list[Path]:
+    """The folder given with `--config-dir`, which Hydra searches before the program's own."""
+    dirs = []
+    for i, arg in enumerate(args):
+        if arg in ("--config-dir", "-cd"):
+            if i + 1 == len(args):
+                raise UserError("--config-dir: needs a folder")
+            dirs.append(Path(args[i + 1]))
+        elif arg.startswith("--config-dir="):
+            dirs.append(Path(arg.partition("=")[2]))
+    for path in dirs:
+        if not path.is_dir():
+            raise UserError(f"--config-dir {path}: no such folder")
+    return dirs
+
+
+def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
+    """Give every option of a group its own spelling, and refuse those that do not exist.
+
+    Names are matched without regard to case, `corruption=noise` is `gaussian`, and a comma
+    separates the values of a sweep.
+    """
+    groups = set(components.groups(extra))
+    normal = []
+    for arg in args:
+        match = re.fullmatch(r"(\w+)=([\w.,/-]+)", arg)
+        if match and match[1] in groups:
+            group, values = match[1], match[2].split(",")
+            normal.append(f"{group}=" + ",".join(_option(group, value, extra) for value in values))
+        else:
+            normal.append(arg)
+    return normal
+
+
+def _option(group: str, value: str, extra: Sequence[Path]) -> str:
+    if group == "experiment" and value == "null":
+        return value
+    choices = components.options(group, extra)
+    value = components.ALIASES.get((group, value.lower()), value)
+    by_lower = {choice.lower(): choice for choice in choices}
+    if value.lower() not in by_lower:
+        raise UserError(components.unknown(group, value, choices))
+    return by_lower[value.lower()]
+
+
+def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
+    """Let Hydra compose and call `_job` once, or once per job of a sweep."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    codes: list[int] = []
+
+    def job(cfg: "DictConfig") -> int:
+        codes.append(_job(cfg))
+        return codes[-1]
+
+    decorated = hydra.main(
+        version_base="1.3", config_path=str(components.conf_dir()), config_name="config"
+    )(job)
+    with _environment(args):
+        try:
+            decorated()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(_explain(error, args, extra)) from None
+        except SystemExit as end:  # argparse, and Hydra after printing a help text
+            codes.append(end.code if isinstance(end.code, int) else 2 if end.code else 0)
+    return max(codes, default=0)
+
+
+@contextmanager
+def _environment(args: list[str]) -> Iterator[None]:
+    """Set what Hydra reads from the process: the command line, and to raise its errors."""
+    old_argv, old_full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["ae-run", *args]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = old_argv
+        if old_full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = old_full
+
+
+def _explain(error: Exception, args: Sequence[str], extra: Sequence[Path]) -> str:
+    """What was wrong with an override, in one line, with the nearest valid key."""
+    from ae_run.config import nearest_key
+
+    text = str(error)
+    key = re.search(r"Could not override '([^']+)'", text)
+    if key:
+        guess = nearest_key(key[1], _known_keys(args, extra))
+        return f"{key[1]}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if line.startswith(("See http", "Set the env")):
+            lines.remove(line)
+    return " ".join(lines)
+
+
+def _known_keys(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
+    """Every key of the config that the group choices alone compose to."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from ae_run.config import flatten
+
+    groups = components.groups(extra)
+    choices = [arg for arg in args if arg.partition("=")[0] in groups and "," not in arg]
+    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+        try:
+            cfg = compose("config", overrides=choices)
+        except Exception:  # a choice may come from --config-dir
+            cfg = compose("config")
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    return list(flatten(raw))
+
+
+def _job(cfg: "DictConfig") -> int:
+    """Validate one composed config and run its task; return the exit code."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ae_run import dispatch
+
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
+    sweep = "MULTIRUN" in str(hydra_config.mode)
+    try:
+        if sweep:
+            if any(override.startswith("run_dir=") for override in overrides):
+                raise UserError("run_dir: a sweep needs one folder per job; leave it out with -m")
+            number = hydra_config.job.num
+            print(f"\n[{number}] ae-run {' '.join(overrides)}", flush=True)
+        raw: Any = OmegaConf.to_container(cfg, resolve=True)
+        dispatch.run(raw, overrides, choices)
+    except AeRunError as error:
+        return _report(error)
+    except OmegaConfBaseException as error:
+        return _report(UserError(" ".join(str(error).split())))
+    except KeyboardInterrupt:
+        print("\nae-run: stopped", file=sys.stderr)
+        if sweep:
+            raise
+        return 130
+    return 0

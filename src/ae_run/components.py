@@ -1,0 +1,84 @@
+"""Group and name → module: a component is a file, and its name is its config name.
+
+`data/mnist.py` is what `data: {name: mnist}` means. A component's module holds `Config`, its
+typed options, and what its package's contract asks for. Files that start with an underscore
+are no components.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from ae_run.errors import UserError
+
+PACKAGES = {"data": "data", "corruption": "corruptions", "model": "models"}
+ALIASES = {("corruption", "noise"): "gaussian"}
+
+
+def files(group: str) -> list[str]:
+    """Names of the component files of a group, in order."""
+    folder = Path(__file__).parent / PACKAGES[group]
+    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def module(group: str, name: str) -> ModuleType:
+    """The module behind a component's `name`.
+
+    Raises:
+        UserError: no such file.
+    """
+    if name not in files(group):
+        raise UserError(unknown(f"{group}.name", name, files(group)))
+    return importlib.import_module(f"ae_run.{PACKAGES[group]}.{name}")
+
+
+@cache
+def conf_dir() -> Path:
+    """The folder of YAML files: the copy inside the package, else the checkout's."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def groups(extra: Iterable[Path] = ()) -> list[str]:
+    """Names of the config groups, as folders of `conf/` and of the `extra` config folders."""
+    folders = [path for root in (conf_dir(), *extra) for path in root.iterdir() if path.is_dir()]
+    return sorted({path.name for path in folders if any(path.glob("*.yaml"))})
+
+
+def options(group: str, extra: Iterable[Path] = ()) -> dict[str, str]:
+    """The options of a config group with their one-line descriptions, in order.
+
+    The description is a YAML file's first comment line. `extra` folders, as given with
+    `--config-dir`, come before the program's own.
+    """
+    found: dict[str, str] = {}
+    for root in (*extra, conf_dir()):
+        for path in sorted((root / group).glob("*.yaml")):
+            first = next(
+                (line for line in path.read_text(encoding="utf-8").splitlines()
+                 if line.startswith("#") and "@package" not in line), "#",
+            )  # fmt: skip
+            found.setdefault(path.stem, first.lstrip("# ").rstrip())
+    return dict(sorted(found.items()))
+
+
+def nearest(value: str, choices: Iterable[str]) -> str | None:
+    """The choice most like `value`, or None where none is like it."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[close[0]] if close else None
+
+
+def unknown(path: str, value: str, choices: Iterable[str]) -> str:
+    """The message for a name that does not exist."""
+    choices = list(choices)
+    guess = nearest(value, choices)
+    hint = f"; did you mean '{guess}'?" if guess else ""
+    return f"{path}={value}: no such name{hint} Choices: {', '.join(choices)}".replace(
+        "name Choices", "name. Choices"
+    )

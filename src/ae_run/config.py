@@ -1,0 +1,253 @@
+"""The typed root schema, and how errors in a config read.
+
+Values live in `conf/*.yaml`, types and bounds here; no default stands in both. Each
+component's own options stand beside its code, in its module's `Config`. Nothing here imports
+torch; validating a component imports its module, which may.
+"""
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from ae_run import components
+from ae_run.errors import UserError
+
+
+class Schema(BaseModel):
+    """Frozen, strict about types, closed to unknown keys, and without NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
+Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+
+
+class ComponentConfig(Schema):
+    """Options of a component; `name` is its file."""
+
+    name: str
+
+
+class DataConfig(ComponentConfig):
+    """Options that every data set has."""
+
+    limit: Positive | None
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)]
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    suggested_epochs: Positive
+
+
+class FileDataConfig(DataConfig):
+    """Options of a data set that lies in files below a root folder."""
+
+    root: str | None
+
+
+class DownloadConfig(FileDataConfig):
+    """Options of a data set that can be downloaded."""
+
+    download: bool
+    mirrors: Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class CorruptionConfig(ComponentConfig):
+    """Options of a corruption."""
+
+
+class ModelConfig(ComponentConfig):
+    """Options that every model has."""
+
+    latent_dim: Positive
+    requires_corruption: bool = Field(default=False, exclude_if=lambda value: not value)
+
+
+def _component(group: str) -> BeforeValidator:
+    """Validate a dict by the `Config` of the component that its `name` picks."""
+
+    def validate(value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        if group in (info.context or {}).get("skip", ()):
+            return _BASES[group].model_construct(name=str(value.get("name")))
+        try:
+            module = components.module(group, str(value.get("name")))
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return module.Config.model_validate(dict(value))
+
+    return BeforeValidator(validate)
+
+
+_BASES: dict[str, type[ComponentConfig]] = {
+    "data": DataConfig,
+    "corruption": CorruptionConfig,
+    "model": ModelConfig,
+}
+AnyCorruption = Annotated[SerializeAsAny[CorruptionConfig], _component("corruption")]
+
+
+class TrainConfig(Schema):
+    """How to train; see `conf/train/default.yaml` for what each key means."""
+
+    epochs: Positive
+    batch_size: Positive
+    lr: Annotated[float, Field(gt=0)]
+    optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["constant", "cosine", "onecycle"]
+    warmup: Fraction
+    clip_norm: Annotated[float, Field(gt=0)] | None
+    patience: Positive | None
+    min_delta: Annotated[float, Field(ge=0)]
+    monitor: Literal["auto", "mse", "nelbo"]
+    precision: Literal["auto", "float32", "bfloat16", "float64"]
+    threads: Positive | None
+
+
+class RobustnessConfig(Schema):
+    """One robustness curve: a corruption, and the levels at which it is scored."""
+
+    corruption: AnyCorruption
+    levels: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False, min_length=1)
+    ]
+
+
+class EvaluateConfig(Schema):
+    """What is scored, and how much of it is kept for the figures."""
+
+    batch_size: Positive
+    grid: Positive
+    points: Positive
+    robustness: dict[str, RobustnessConfig]
+
+
+class FiguresConfig(Schema):
+    """How figures are drawn."""
+
+    format: Annotated[
+        tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)
+    ]
+    style: Literal["default", "paper", "dark"]
+    dpi: Annotated[int, Field(ge=30, le=1200)]
+
+
+class Config(Schema):
+    """A whole run."""
+
+    task: Literal["train", "evaluate", "figures", "report"]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+    run_dir: str | None
+    resume: str | None
+    run: str | None
+    data: Annotated[SerializeAsAny[DataConfig], _component("data")]
+    corruption: AnyCorruption
+    model: Annotated[SerializeAsAny[ModelConfig], _component("model")]
+    train: TrainConfig
+    evaluate: EvaluateConfig
+    figures: FiguresConfig
+
+    @model_validator(mode="after")
+    def _together(self, info: ValidationInfo) -> "Config":
+        """Rules that span groups."""
+        if (info.context or {}).get("skip"):
+            return self
+        if self.model.requires_corruption and self.corruption.name == "none":
+            raise ValueError(
+                "corruption=none: a denoising model needs one; choose corruption=gaussian or "
+                "another, or model=conv_ae for clean input"
+            )
+        if self.train.patience is not None and self.data.validation_fraction == 0:
+            raise ValueError(
+                f"train.patience={self.train.patience}: early stopping needs validation images, "
+                "but data.validation_fraction=0; set train.patience=null or a fraction above 0"
+            )
+        return self
+
+    def dump(self) -> dict[str, Any]:
+        """As plain containers, for YAML and JSON."""
+        return self.model_dump(mode="json")
+
+
+COMPONENT_GROUPS = tuple(_BASES)
+
+
+def validate(raw: Mapping[str, Any], touched: Collection[str] = COMPONENT_GROUPS) -> Config:
+    """The validated config; every error that is found comes in one `UserError`.
+
+    Where the root schema itself finds errors, only the component groups in `touched` are
+    looked at as well, so that a wrong number in `train` is reported without importing torch.
+    """
+    try:
+        Config.model_validate(dict(raw), context={"skip": set(COMPONENT_GROUPS)})
+        skip: set[str] = set()
+    except ValidationError:
+        skip = set(COMPONENT_GROUPS) - set(touched)
+    try:
+        return Config.model_validate(dict(raw), context={"skip": skip})
+    except ValidationError as error:
+        known = list(flatten(raw))
+        lines = [_message(details, known) for details in error.errors(include_url=False)]
+        raise UserError("\n        ".join(dict.fromkeys(lines))) from None
+
+
+def flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted path of every value."""
+    for key, value in raw.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{path}.")
+        else:
+            yield path
+
+
+def nearest_key(path: str, known: Collection[str]) -> str | None:
+    """The known dotted path that a mistyped one most likely means."""
+    leaf = path.rsplit(".", 1)[-1]
+    same_leaf = [key for key in known if key.rsplit(".", 1)[-1] == leaf and key != path]
+    if same_leaf:
+        return same_leaf[0]
+    close = difflib.get_close_matches(path, known, n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def _message(details: ErrorDetails, known: Collection[str]) -> str:
+    path = ".".join(str(part) for part in details["loc"])
+    kind, value = details["type"], details["input"]
+    if kind == "extra_forbidden":
+        guess = nearest_key(path, [key for key in known if key != path])
+        return f"{path}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
+    if kind == "missing":
+        return f"{path}: missing; give it a value"
+    if kind == "value_error":
+        return str(details.get("ctx", {}).get("error", details["msg"]))
+    rule = details["msg"].replace("Input should be", "must be").replace("String should", "must")
+    if kind == "literal_error":
+        choices = [choice.strip("' ") for choice in rule[8:].replace(" or ", ", ").split(",")]
+        guess = components.nearest(str(value), choices)
+        return f"{path}={value}: {rule}" + (f"; did you mean '{guess}'?" if guess else "")
+    if path == "device":
+        rule = "must be auto, cpu, cuda, cuda:N or mps"
+    if isinstance(value, dict):
+        return f"{path}: {rule}"
+    return f"{path}={value}: {rule[0].lower()}{rule[1:]}"
+
+

@@ -1,0 +1,105 @@
+"""From a composed config to its task, still without torch.
+
+A task that reads a run folder (`resume=…`, or `run=…` of another task) takes that run's own
+config, changed by what the command line says explicitly, as far as the task allows it.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ae_run.components import PACKAGES, nearest
+from ae_run.config import Config, validate
+from ae_run.errors import UserError
+from ae_run.help_page import TASKS
+from ae_run.run_folder import RunFolder
+
+# Which explicit overrides a task may apply to an existing run.
+_ALLOWED = {
+    "train": ("device", "data.root", "train.epochs", "figures"),
+    "evaluate": ("device", "data.root", "evaluate", "figures"),
+    "figures": ("figures",),
+    "report": (),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A validated config, with what only the command line knows."""
+
+    config: Config
+    overrides: list[str]
+    label: str
+    """`<data>-<model>`, as they were called on the command line."""
+    folder: RunFolder | None
+    """The run folder that the task reads or goes on with."""
+
+
+def run(raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str]) -> None:
+    """Validate and run one task.
+
+    Raises:
+        UserError: what was asked for cannot be done.
+        RunFailed: it was tried, and failed.
+        Interrupted: it was stopped.
+    """
+    task = raw["task"]
+    if task not in TASKS:
+        guess = nearest(str(task), TASKS)
+        hint = f"; did you mean '{guess}'?" if guess else ""
+        raise UserError(f"task={task}: no such task{hint} Choices: {', '.join(TASKS)}")
+    key = "resume" if task == "train" else "run"
+    other = "run" if task == "train" else "resume"
+    if raw[other] is not None:
+        raise UserError(f"{other}={raw[other]}: does not go with task={task}; use {key}=RUN_DIR")
+    folder = None
+    if raw[key] is not None:
+        folder = RunFolder.open(str(raw[key]), key)
+        raw = _existing(folder, raw, overrides, task, key)
+    elif task != "train":
+        raise UserError(f"task={task}: needs a run folder: run=RUN_DIR")
+    config = validate(raw, _touched(overrides))
+    if folder is None:
+        label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
+    else:
+        label = folder.path.parent.name
+    module = importlib.import_module("ae_run.tasks")
+    getattr(module, task)(Job(config, list(overrides), label, folder))
+
+
+def _touched(overrides: Sequence[str]) -> set[str]:
+    """The component groups in which the command line sets a key."""
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    return {key.partition(".")[0] for key in keys if "." in key} & set(PACKAGES) | (
+        set(PACKAGES) if "experiment" in keys else set()
+    )
+
+
+def _existing(
+    folder: RunFolder, raw: dict[str, Any], overrides: Sequence[str], task: str, key: str
+) -> dict[str, Any]:
+    """The folder's config with the allowed explicit overrides applied."""
+    saved = folder.read_yaml("config.yaml")
+    for override in overrides:
+        path = override.lstrip("+~").partition("=")[0]
+        if path in ("task", key):
+            continue
+        allowed = _ALLOWED[task]
+        if not any(path == a or path.startswith(f"{a}.") for a in allowed):
+            may = ", ".join(allowed) or "nothing"
+            raise UserError(f"{path}: cannot change for {key}={raw[key]}; may change: {may}")
+        if path == "train.epochs" and saved["train"]["schedule"] != "constant":
+            raise UserError(
+                f"train.epochs: cannot change on resume under train.schedule="
+                f"{saved['train']['schedule']}, whose learning rate depends on it; "
+                "only under train.schedule=constant"
+            )
+        _copy(raw, saved, path.split("."))
+    return saved | {"task": task, key: str(folder.path), "run_dir": None}
+
+
+def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
+    for part in path[:-1]:
+        source, target = source[part], target.setdefault(part, {})
+    target[path[-1]] = source[path[-1]]

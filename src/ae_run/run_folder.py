@@ -1,0 +1,198 @@
+"""The run folder: created once, locked while written, every file replaced in one step.
+
+What lies in it is listed in the README. All of it is plain files that can be copied anywhere.
+"""
+
+import csv
+import io
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ae_run.errors import UserError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file in one step: a reader sees the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, run_dir: str | None, label: str) -> "RunFolder":
+        """A new, empty folder: `run_dir`, or `outputs/<label>/<time>-<random>`.
+
+        Raises:
+            UserError: `run_dir` is there already, or cannot be made.
+        """
+        if run_dir is None:
+            name = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+            path = Path("outputs") / label / name
+        else:
+            path = Path(run_dir).expanduser()
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            raise UserError(
+                f"run_dir={path}: is there already; choose another, "
+                f"or go on with it: ae-run resume={path}"
+            ) from None
+        except OSError as error:
+            raise UserError(f"run_dir={path}: cannot be made: {error.strerror}") from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str, key: str) -> "RunFolder":
+        """An existing run's folder; `key` is the config key that names it.
+
+        Raises:
+            UserError: no such folder, or no run in it.
+        """
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise UserError(f"{key}={path}: no such run folder")
+        if not (folder / "config.yaml").is_file():
+            raise UserError(f"{key}={path}: no run folder: it holds no config.yaml")
+        return cls(folder)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing into this folder; freed when a process dies."""
+        from filelock import FileLock, Timeout
+
+        file = FileLock(self.path / ".lock", timeout=0)
+        try:
+            file.acquire()
+        except Timeout:
+            raise UserError(f"{self.path}: another process is working in this folder") from None
+        try:
+            yield
+        finally:
+            file.release()
+            with suppress(OSError):
+                (self.path / ".lock").unlink()
+
+    def file(self, name: str) -> Path:
+        """The path of a file in it."""
+        return self.path / name
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there."""
+        return self.file(name).is_file()
+
+    def say(self, text: str = "") -> None:
+        """Print, and append to `log.txt`."""
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stdout)
+        sys.stdout.flush()
+        with self.file("log.txt").open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def write_yaml(self, name: str, content: Mapping[str, Any]) -> None:
+        """Replace a YAML file."""
+        text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
+        write_bytes(self.file(name), text.encode())
+
+    def read_yaml(self, name: str) -> dict[str, Any]:
+        """A YAML file's mapping, read without running or resolving anything in it.
+
+        Raises:
+            UserError: the file is no YAML mapping.
+        """
+        try:
+            content = yaml.safe_load(self.file(name).read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.file(name)}: not readable as YAML: {error}") from None
+        if not isinstance(content, dict):
+            raise UserError(f"{self.file(name)}: must hold a YAML mapping")
+        return content
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Replace a JSON file. NaN and infinity are refused."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        write_bytes(self.file(name), (text + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file's object.
+
+        Raises:
+            UserError: the file is missing or no JSON object.
+        """
+        try:
+            content = json.loads(self.file(name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.file(name)}: missing") from None
+        except ValueError as error:
+            raise UserError(f"{self.file(name)}: not readable as JSON: {error}") from None
+        if not isinstance(content, dict):
+            raise UserError(f"{self.file(name)}: must hold a JSON object")
+        return content
+
+    def update_json(self, name: str, **changes: Any) -> None:
+        """Change some keys of a JSON file, which need not be there yet."""
+        old = self.read_json(name) if self.has(name) else {}
+        self.write_json(name, old | changes)
+
+    def write_csv(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Replace a CSV file; the header is the union of the rows' keys, in order."""
+        header = list(dict.fromkeys(key for row in rows for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, header, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_bytes(self.file(name), text.getvalue().encode())
+
+    def read_csv(self, name: str) -> list[dict[str, str]]:
+        """A CSV file's rows; none where there is no file."""
+        if not self.has(name):
+            return []
+        with self.file(name).open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace an `.npz` file; object arrays are refused, since they would be pickled."""
+        buffer = io.BytesIO()
+        for key, array in arrays.items():
+            if array.dtype == object:
+                raise TypeError(f"{name}: {key} is an object array")
+        np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
+        write_bytes(self.file(name), buffer.getvalue())
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """All arrays of an `.npz` file.
+
+        Raises:
+            UserError: the file is missing or torn.
+        """
+        try:
+            with np.load(self.file(name), allow_pickle=False) as archive:
+                return dict(archive)
+        except FileNotFoundError:
+            raise UserError(f"{self.file(name)}: missing") from None
+        except Exception as error:  # zipfile, zlib and numpy each have their own
+            raise UserError(f"{self.file(name)}: not readable: {error}") from None
