@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+_FLAGS = (
+    *("--help", "-h", "--version", "--cfg", "-c", "--multirun", "-m", "--config-dir", "-cd"),
+    *("--resolve", "--package", "-p", "--run", "-r", "--shell-completion", "-sc"),
+    *("--hydra-help", "--info", "-i"),
+)
+
+
 def entry_point() -> None:
     """What the console script calls."""
     sys.exit(main())
@@ -40,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(f"ae-run {__version__}")
             return 0
+        _check_flags(args)
         return _run_hydra(_normalize(args, extra), extra)
     except AeRunError as error:
         return _report(error)
@@ -54,6 +62,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(error: AeRunError) -> int:
     print(f"ae-run: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def _check_flags(args: Sequence[str]) -> None:
+    """Refuse flags that do not exist, and those that do not go together."""
+    for arg in args:
+        name = arg.partition("=")[0]
+        if name.startswith("-") and name not in _FLAGS:
+            raise UserError(components.unknown("flag ", name, _FLAGS).replace("flag =", "", 1))
+    if any(arg in ("-m", "--multirun") for arg in args):
+        for key in ("run_dir", "resume"):
+            if any(arg.startswith(f"{key}=") for arg in args):
+                raise UserError(f"{key}: a sweep needs one folder per job; leave it out with -m")
 
 
 def _config_dirs(args: Sequence[str]) -> list[Path]:
@@ -147,15 +167,15 @@ def _explain(error: Exception, args: Sequence[str], extra: Sequence[Path]) -> st
     from ae_run.config import nearest_key
 
     text = str(error)
+    override = getattr(error, "override", None)
+    if override is not None:
+        return f"{override}: not readable as KEY=VALUE: {text.splitlines()[0]}"
     key = re.search(r"Could not override '([^']+)'", text)
     if key:
         guess = nearest_key(key[1], _known_keys(args, extra))
         return f"{key[1]}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in lines:
-        if line.startswith(("See http", "Set the env")):
-            lines.remove(line)
-    return " ".join(lines)
+    return " ".join(line for line in lines if not line.startswith(("See http", "Set the env")))
 
 
 def _known_keys(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
@@ -190,8 +210,6 @@ def _job(cfg: "DictConfig") -> int:
     sweep = "MULTIRUN" in str(hydra_config.mode)
     try:
         if sweep:
-            if any(override.startswith("run_dir=") for override in overrides):
-                raise UserError("run_dir: a sweep needs one folder per job; leave it out with -m")
             number = hydra_config.job.num
             print(f"\n[{number}] ae-run {' '.join(overrides)}", flush=True)
         raw: Any = OmegaConf.to_container(cfg, resolve=True)

@@ -125,9 +125,7 @@ class RobustnessConfig(Schema):
     """One robustness curve: a corruption, and the levels at which it is scored."""
 
     corruption: AnyCorruption
-    levels: Annotated[
-        tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False, min_length=1)
-    ]
+    levels: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False, min_length=1)]
 
 
 class EvaluateConfig(Schema):
@@ -142,9 +140,7 @@ class EvaluateConfig(Schema):
 class FiguresConfig(Schema):
     """How figures are drawn."""
 
-    format: Annotated[
-        tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)
-    ]
+    format: Annotated[tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)]
     style: Literal["default", "paper", "dark"]
     dpi: Annotated[int, Field(ge=30, le=1200)]
 
@@ -222,11 +218,13 @@ def flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def nearest_key(path: str, known: Collection[str]) -> str | None:
     """The known dotted path that a mistyped one most likely means."""
     leaf = path.rsplit(".", 1)[-1]
-    same_leaf = [key for key in known if key.rsplit(".", 1)[-1] == leaf and key != path]
-    if same_leaf:
-        return same_leaf[0]
-    close = difflib.get_close_matches(path, known, n=1, cutoff=0.6)
-    return close[0] if close else None
+    by_leaf = {key.rsplit(".", 1)[-1]: key for key in known if key != path}
+    siblings = {k: key for k, key in by_leaf.items() if key.startswith(path[: -len(leaf)])}
+    for candidates in (siblings, by_leaf):
+        close = difflib.get_close_matches(leaf, candidates, n=1, cutoff=0.6)
+        if close:
+            return candidates[close[0]]
+    return None
 
 
 def _message(details: ErrorDetails, known: Collection[str]) -> str:
@@ -249,5 +247,3 @@ def _message(details: ErrorDetails, known: Collection[str]) -> str:
     if isinstance(value, dict):
         return f"{path}: {rule}"
     return f"{path}={value}: {rule[0].lower()}{rule[1:]}"
-
-

@@ -68,30 +68,49 @@ class KeyedNoise:
 
     A counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as
     1, 2, 3") with the mixing function of SplitMix64 (Steele et al. 2014): integer arithmetic
-    on whole batches, no state and no loop over images. The n-th call of an object draws the
-    n-th stream, so a new object repeats the same numbers.
+    on whole batches, and no loop over images. The n-th call draws the n-th stream; after
+    `rewind` the same calls draw the same numbers, from memory.
     """
 
     def __init__(self, keys: Tensor, seed: int = 0) -> None:
         self._keys = keys
         self._seed = seed
         self._calls = 0
+        self._drawn: dict[tuple[int, str, tuple[int, ...]], Tensor] = {}
+
+    def rewind(self) -> None:
+        """Start again with the first stream."""
+        self._calls = 0
 
     def uniform(self, like: Tensor, *shape: int) -> Tensor:
         """See `Noise`."""
+        return self._draw("uniform", like, shape)
+
+    def normal(self, like: Tensor, *shape: int) -> Tensor:
+        """See `Noise`; by the Box–Muller transform."""
+        return self._draw("normal", like, shape)
+
+    def _draw(self, kind: str, like: Tensor, shape: tuple[int, ...]) -> Tensor:
         self._calls += 1
-        stream = derive_seed(self._seed, "image-noise", self._calls)
+        known = self._drawn.get((self._calls, kind, shape))
+        if known is not None:
+            return known
+        numbers = self._uniform(2 * self._calls, like, shape)
+        if kind == "normal":
+            radius = torch.sqrt(-2.0 * torch.log1p(-numbers))
+            angle = 2.0 * math.pi * self._uniform(2 * self._calls + 1, like, shape)
+            numbers = radius * torch.cos(angle)
+        self._drawn[self._calls, kind, shape] = numbers
+        return numbers
+
+    def _uniform(self, number: int, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+        stream = derive_seed(self._seed, "image-noise", number)
         count = math.prod(shape)
         counter = torch.arange(count, device=self._keys.device, dtype=torch.int64)
         key = _mix(self._keys ^ stream)
         bits = _mix(key[:, None] + counter[None, :] * _GAMMA)  # (B, count)
-        numbers = _logical_shift(bits, 40).to(like.dtype) * 2.0**-24
+        numbers: Tensor = _logical_shift(bits, 40).to(like.dtype) * 2.0**-24
         return numbers.reshape(like.shape[0], *shape)
-
-    def normal(self, like: Tensor, *shape: int) -> Tensor:
-        """See `Noise`; by the Box–Muller transform."""
-        radius = torch.sqrt(-2.0 * torch.log1p(-self.uniform(like, *shape)))
-        return radius * torch.cos(2.0 * math.pi * self.uniform(like, *shape))
 
 
 def _signed(value: int) -> int:

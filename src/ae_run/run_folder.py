@@ -110,6 +110,10 @@ class RunFolder:
 
         tqdm.write(text, file=sys.stdout)
         sys.stdout.flush()
+        self.log(text)
+
+    def log(self, text: str) -> None:
+        """Append to `log.txt` only."""
         with self.file("log.txt").open("a", encoding="utf-8") as file:
             file.write(text + "\n")
 

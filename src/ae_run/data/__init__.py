@@ -94,13 +94,11 @@ def load(config: DataConfig) -> Dataset:
 
 def cache_dir() -> Path:
     """Where decoded arrays are kept: `$XDG_CACHE_HOME/ae-run`, else `~/.cache/ae-run`."""
-
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "ae-run"
 
 
 def root_dir(root: str | None) -> Path:
     """Where source files are looked for: `data.root`, else `$AE_RUN_DATA`, else the cache."""
-
     chosen = root or os.environ.get("AE_RUN_DATA")
     return Path(chosen).expanduser() if chosen else cache_dir()

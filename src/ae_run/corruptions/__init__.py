@@ -1,0 +1,38 @@
+"""Corruptions of images; one file each.
+
+Contract of a corruption file: `Config`, a `CorruptionConfig`; `LEVEL`, the option that is its
+strength, 0 being the identity; and `corrupt(config, images, noise) -> images`, one tensor
+operation on a whole batch (B, C, H, W) in [0, 1], with all its random numbers from `noise`.
+A corruption belongs to the training step, not to the data: corrupted in, clean target.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ae_run import components
+from ae_run.config import CorruptionConfig
+from ae_run.randomness import Noise
+
+Corrupt = Callable[[Tensor, Noise], Tensor]
+
+
+def build(config: CorruptionConfig) -> Corrupt:
+    """The corruption as a function of images (B, C, H, W) and a source of noise."""
+    corrupt = components.module("corruption", config.name).corrupt
+    return lambda images, noise: corrupt(config, images, noise)
+
+
+def level_name(config: CorruptionConfig) -> str:
+    """The option that is this corruption's strength."""
+    name: str = components.module("corruption", config.name).LEVEL
+    return name
+
+
+def at_level(config: CorruptionConfig, level: float) -> CorruptionConfig:
+    """The same corruption at another strength.
+
+    Raises:
+        ValidationError: the level is out of the option's bounds.
+    """
+    return type(config).model_validate({**dict(config), level_name(config): level})

@@ -1,0 +1,58 @@
+"""One square patch of a constant value per image.
+
+The patch has the given share of the image's area, its side rounded to whole pixels, and lies
+wholly inside the image; where the square would be larger than the shorter side, it becomes a
+rectangle over that whole side.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ae_run.config import CorruptionConfig, Fraction
+from ae_run.randomness import Noise
+
+LEVEL = "fraction"
+
+
+class Config(CorruptionConfig):
+    """Options; `fraction` is of the area, `position` random or in the centre."""
+
+    fraction: Fraction
+    position: Literal["random", "centre"]
+    value: Annotated[float, Field(ge=0, le=1)]
+
+
+def patch_size(fraction: float, height: int, width: int) -> tuple[int, int]:
+    """Height and width in pixels of the patch that covers `fraction` of an image."""
+    area = fraction * height * width
+    side = round(area**0.5)
+    if side <= min(height, width):
+        return side, side
+    short = min(height, width)
+    long = min(round(area / short), max(height, width))
+    return (short, long) if height <= width else (long, short)
+
+
+def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
+    """The images with their patches; at fraction 0 the identity."""
+    height, width = images.shape[2:]
+    h, w = patch_size(config.fraction, height, width)
+    if h == 0 or w == 0:
+        return images
+    if config.position == "random":
+        at = noise.uniform(images, 2)  # (B, 2)
+    else:
+        at = images.new_full((len(images), 2), 0.5)
+    top = (at[:, 0] * (height - h + 1)).floor().clamp(max=height - h)
+    left = (at[:, 1] * (width - w + 1)).floor().clamp(max=width - w)
+    inside = _inside(top, h, height)[:, :, None] & _inside(left, w, width)[:, None, :]
+    return torch.where(inside[:, None], config.value, images)
+
+
+def _inside(start: Tensor, length: int, total: int) -> Tensor:
+    """Which of `total` pixels lie in [start, start + length): (B,) → (B, total)."""
+    pixel = torch.arange(total, device=start.device)[None, :] - start[:, None]
+    return (pixel >= 0) & (pixel < length)

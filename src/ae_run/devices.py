@@ -1,0 +1,42 @@
+"""Where to compute."""
+
+import platform
+
+import torch
+
+from ae_run.errors import UserError
+
+
+def resolve(name: str) -> torch.device:
+    """The device that `device=` names; auto takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if count else "mps" if mps else "cpu"
+    device = torch.device(name)
+    there = ["auto", "cpu"] + ["cuda"] * (count > 0) + [f"cuda:{i}" for i in range(count)]
+    there += ["mps"] * mps
+    if name not in there:
+        raise UserError(f"device={name}: not on this machine; choices here: {', '.join(there)}")
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def describe(device: torch.device) -> str:
+    """The device's name for people."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    name = capabilities.get("cpu_name") or platform.processor() or platform.machine()
+    return f"{name} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

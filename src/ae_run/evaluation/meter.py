@@ -1,0 +1,51 @@
+"""Sums and counts of per-image scores, divided once."""
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from ae_run.corruptions import Corrupt
+from ae_run.data._batches import DeviceImages
+from ae_run.randomness import KeyedNoise
+
+
+class Meter:
+    """Adds up per-image scores on the device; reads them once.
+
+    NaN means that a score is not defined for an image (the SNR of a blank one): it is left out
+    of that score's mean and count.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, Tensor] = {}
+
+    def add(self, scores: Mapping[str, Tensor]) -> None:
+        """Add scores, each (B,)."""
+        for name, values in scores.items():
+            # Sums in float64, which Apple's MPS lacks.
+            values = (values.cpu() if values.device.type == "mps" else values).double()
+            total, count = values.nansum(), (~values.isnan()).sum()
+            self._sums[name] = self._sums[name] + total if name in self._sums else total
+            self._counts[name] = self._counts[name] + count if name in self._counts else count
+
+    def means(self) -> dict[str, float]:
+        """Each score's mean over its images; NaN where no image has it."""
+        return {
+            name: total.item() / count if (count := int(self._counts[name])) else float("nan")
+            for name, total in self._sums.items()
+        }
+
+
+def pairs(
+    images: DeviceImages, corrupt: Corrupt, keys: Tensor, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of (corrupted input, clean target), each (B, C, H, W), in order.
+
+    The noise of an image depends on its key alone (`randomness.image_keys`): the same for
+    every model, batch size and device.
+    """
+    for start in range(0, len(images), batch_size):
+        target = images.slice(start, start + batch_size)
+        noise = KeyedNoise(keys[start : start + batch_size])
+        yield corrupt(target, noise), target

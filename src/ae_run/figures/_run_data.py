@@ -1,0 +1,70 @@
+"""What a figure may know of a run: the files of its folder, read once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ae_run.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The content of a run folder; what a run has not written yet is empty."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, str]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """`<data>-<model>`, for titles."""
+        return str(self.run.get("label", ""))
+
+    def array(self, key: str) -> np.ndarray | None:
+        """An array that is there and not empty, or None."""
+        found = self.arrays.get(key)
+        return found if found is not None and found.size else None
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of the history as floats `(epochs,)`; NaN where a cell is empty."""
+        cells = [row.get(name) for row in self.history]
+        return np.array([float(cell) if cell else np.nan for cell in cells])
+
+    def names(self, labels: np.ndarray | None = None) -> list[str]:
+        """Class names, long enough for every label in `labels`."""
+        known = [str(name) for name in self.arrays.get("class_names", ())]
+        count = 0 if labels is None or not labels.size else int(labels.max()) + 1
+        return known + [str(index) for index in range(len(known), count)]
+
+    def names_of(self, key: str) -> list[str]:
+        """The class name of every image whose labels are the array `key`; none without it."""
+        labels = self.array(key)
+        if labels is None:
+            return []
+        names = self.names(labels)
+        return [names[int(label)] for label in labels.ravel()]
+
+    def score(self, *path: str) -> float | None:
+        """A number in the metrics, as `score("baseline", "pca", "mse")`, or None."""
+        found: Any = self.metrics
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return float(found) if isinstance(found, int | float) else None
+
+
+def load(folder: RunFolder) -> RunData:
+    """Read a run folder.
+
+    Raises:
+        UserError: a file in it is there, but not readable.
+    """
+    return RunData(
+        config=folder.read_yaml("config.yaml") if folder.has("config.yaml") else {},
+        run=folder.read_json("run.json") if folder.has("run.json") else {},
+        history=folder.read_csv("history.csv"),
+        metrics=folder.read_json("metrics.json") if folder.has("metrics.json") else {},
+        arrays=folder.read_arrays("artifacts.npz") if folder.has("artifacts.npz") else {},
+    )

@@ -1,0 +1,118 @@
+"""How figures look: fonts, colours, sizes."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# Okabe and Ito (2008), told apart with any kind of colour vision. Their black comes last, as
+# the text's colour; their yellow is darkened where it would vanish on white.
+_HUES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+_MARKERS = "o^sDvPX<>*"
+
+
+@dataclass(frozen=True)
+class Style:
+    """One look. Class k has the same colour and marker in every figure of a run."""
+
+    name: str
+    dpi: int
+    face: str
+    ink: str
+    muted: str
+    palette: tuple[str, ...]
+    rc: dict[str, Any]
+
+    def color(self, index: int) -> str:
+        """The colour of class or line `index`; after eight they repeat."""
+        return self.palette[index % len(self.palette)]
+
+    def marker(self, index: int) -> str:
+        """The marker of class `index`; it changes whenever the colours repeat."""
+        return _MARKERS[index // len(self.palette) % len(_MARKERS)]
+
+    def figure(self, width: float, height: float, title: str, label: str = "") -> Figure:
+        """An empty figure of that size in inches, with its title at the left."""
+        figure = Figure(figsize=(width, height), dpi=self.dpi, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+        figure.suptitle(heading(title, label), x=0.01, ha="left")
+        return figure
+
+
+def make(name: str, dpi: int) -> Style:
+    """The style of that name: `default`, `paper` (serif, small, for print) or `dark`."""
+    dark, paper = name == "dark", name == "paper"
+    face, ink, muted = (
+        ("#15181d", "#e8e8e8", "#8b929c") if dark else ("#ffffff", "#1b1f24", "#767c85")
+    )
+    palette = (*_HUES, "#F0E442" if dark else "#B8A900", "#FFFFFF" if dark else "#000000")
+    size = 8 if paper else 9
+    rc = {
+        "font.family": "STIXGeneral" if paper else "DejaVu Sans",
+        "font.size": size,
+        "figure.titlesize": size + 2,
+        "figure.titleweight": "bold",
+        "axes.titlesize": size + 0.5,
+        "axes.titlelocation": "left",
+        "axes.labelsize": size,
+        "xtick.labelsize": size - 1,
+        "ytick.labelsize": size - 1,
+        "legend.fontsize": size - 1,
+        "legend.frameon": False,
+        "lines.linewidth": 1.1 if paper else 1.6,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": not paper,
+        "grid.linewidth": 0.5,
+        "grid.color": "#30353d" if dark else "#e4e6ea",
+        "axes.prop_cycle": matplotlib.cycler(color=palette),
+        "figure.facecolor": face,
+        "axes.facecolor": face,
+        "savefig.facecolor": face,
+        **dict.fromkeys(("text.color", "axes.labelcolor"), ink),
+        **dict.fromkeys(("xtick.color", "ytick.color", "axes.edgecolor"), ink),
+        # Class names are the user's text: a "$" in one is a dollar.
+        "text.parse_math": False,
+        # Editable text in PDF, and the same bytes for the same figure.
+        "pdf.fonttype": 42,
+        "svg.hashsalt": "ae-run",
+    }
+    return Style(name, dpi, face, ink, muted, palette, rc)
+
+
+def heading(title: str, label: str) -> str:
+    """A figure's title with the run's label."""
+    return f"{title} · {plain(label, 40)}" if label else title
+
+
+def plain(text: str, longest: int = 14) -> str:
+    """A name of the user's on one line, cut, and without glyphs that the font lacks."""
+    line = " ".join(text.split())
+    line = "".join(char if ord(char) in _glyphs() else "□" for char in line)
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    glyphs = [FT2Font(str(fonts / f)).get_charmap() for f in ("DejaVuSans.ttf", "STIXGeneral.ttf")]
+    return frozenset(glyphs[0]) & frozenset(glyphs[1])
+
+
+def log_y(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers, and with at least two of them."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    decades = high / low
+    subs = (1.0,) if decades > 1e3 else (1.0, 2.0, 5.0) if decades > 6 else (1, 1.5, 2, 3, 4, 6, 8)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

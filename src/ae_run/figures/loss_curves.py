@@ -1,0 +1,118 @@
+"""Loss terms and learning rate over the epochs."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ae_run.figures._run_data import RunData
+from ae_run.figures._style import Style, log_y, plain
+
+TITLE = "Loss curves"
+CAPTION = (
+    "Every loss term on training and validation images, averaged over an epoch; the dotted line "
+    "marks the epoch whose weights were kept. Training values are taken while the weights move, "
+    "with corruption and dropout, and can lie above the validation's for that reason alone. "
+    "Below: the learning rate."
+)
+_UNITS = {"mse": "per pixel", "bce": "nats per image", "kl": "nats per image",
+          "nelbo": "nats per image"}  # fmt: skip
+_AT_MOST = 6
+
+
+def draw(run: RunData, style: Style) -> Figure | None:
+    """Needs the history."""
+    if not run.history:
+        return None
+    terms = _terms(run)
+    heights = [2.6] + [1.5] * (len(terms) - 1) + [0.8]
+    figure = style.figure(7, sum(heights) + 0.8, TITLE, run.label)
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+    axes: list[Axes] = list(panels[:, 0])
+    epochs = _epochs(run)
+    for panel, term in zip(axes, terms, strict=False):
+        _curves(panel, run, style, epochs, term)
+    _best(axes[0], run, style, epochs, terms[0])
+    rate = axes[-1]
+    rate.plot(epochs, run.column("lr"), color=style.muted, **_marks(epochs))
+    rate.set(ylabel="learning rate", xlabel="epoch")
+    rate.yaxis.set_major_locator(MaxNLocator(3))
+    rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    rate.set_ylim(bottom=0)
+    rate.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    _stages(axes, run, style, epochs)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.align_ylabels(axes)
+    return figure
+
+
+def _terms(run: RunData) -> list[str]:
+    """Names of what is plotted, the monitored one first; a total of one term is that term."""
+    names: dict[str, None] = {}
+    for column in run.history[0]:
+        for split in ("train_", "validation_"):
+            name = column.removeprefix(split)
+            if name not in (column, "seconds") and np.isfinite(run.column(column)).any():
+                names.setdefault(name)
+    total = run.column("train_total")
+    if any(np.allclose(run.column(f"train_{name}"), total, equal_nan=True)
+           for name in names if name != "total"):  # fmt: skip
+        names.pop("total", None)
+    monitor = str(run.run.get("monitor", "validation_mse")).removeprefix("validation_")
+    return sorted(names, key=lambda name: (name != monitor, name != "mse"))[:_AT_MOST] or ["mse"]
+
+
+def _epochs(run: RunData) -> np.ndarray:
+    """(epochs,); a count of our own where the column does not rise."""
+    epochs = run.column("epoch")
+    return epochs if np.all(np.diff(epochs) > 0) else np.arange(1.0, len(epochs) + 1)
+
+
+def _marks(epochs: np.ndarray) -> dict[str, object]:
+    return {"marker": "o", "ms": 3} if len(epochs) <= 30 else {}
+
+
+def _curves(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: str) -> None:
+    values = []
+    for index, split in enumerate(("train", "validation")):
+        column = run.column(f"{split}_{term}")
+        seen = np.isfinite(column)
+        if seen.any():
+            axes.plot(
+                epochs[seen], column[seen], color=style.color(index), label=split,
+                ls="-" if index else (0, (5, 1)), **_marks(epochs),
+            )  # fmt: skip
+            values.append(column[seen])
+    unit = _UNITS.get(term)
+    axes.set_ylabel(f"{term}\n({unit})" if unit else term)
+    everything = np.concatenate(values) if values else np.ones(1)
+    if everything.min() > 0 and everything.max() / everything.min() > 5:
+        log_y(axes)
+
+
+def _best(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: str) -> None:
+    best = run.run.get("best_epoch")
+    where = np.flatnonzero(run.column("epoch") == best)
+    if best is None or not len(where):
+        return
+    value = run.column(f"validation_{term}")[where[0]]
+    text = f"best: epoch {best}" + (f", {value:.4g}" if np.isfinite(value) else "")
+    axes.axvline(epochs[where[0]], color=style.ink, lw=1, ls=":", label=text)
+
+
+def _stages(axes: list[Axes], run: RunData, style: Style, epochs: np.ndarray) -> None:
+    """Shade every second stage, and name them all."""
+    stages = [row.get("stage", "") for row in run.history]
+    starts = [0] + [i for i in range(1, len(stages)) if stages[i] != stages[i - 1]]
+    if len(starts) < 2:
+        return
+    for index, start in enumerate(starts):
+        end = starts[index + 1] if index + 1 < len(starts) else len(stages)
+        left, right = epochs[start] - 0.5, epochs[end - 1] + 0.5
+        for panel in axes:
+            if index % 2:
+                panel.axvspan(left, right, color=style.muted, alpha=0.12, lw=0)
+        axes[0].text(
+            (left + right) / 2, 1.01, plain(stages[start]), ha="center", va="bottom",
+            transform=axes[0].get_xaxis_transform(), size=style.rc["xtick.labelsize"],
+        )  # fmt: skip

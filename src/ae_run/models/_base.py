@@ -1,0 +1,116 @@
+"""What every autoencoder gives to the training loop and to evaluation.
+
+Legend: B batch, C channels, H W pixels, d code size. Images are float (B, C, H, W) in [0, 1].
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ae_run.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """Per-image losses: the weighted total that is minimised, and its named terms, each (B,)."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+Batches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
+"""Starts a pass over (x_in, target) pairs, each (B, C, H, W)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training: what is minimised over which parameters, for how long."""
+
+    name: str
+    loss: Callable[[Tensor, Tensor], LossTerms]
+    """(x_in, target), each (B, C, H, W) → per-image losses."""
+    parameters: list[nn.Parameter]
+    epochs: int | None = None
+    """None: `train.epochs`."""
+    solve: Callable[[Batches, Batches], None] | None = None
+    """Sets the weights in closed form, from the training and the validation images, in the
+    place of gradient steps; such a stage has one epoch."""
+
+
+class Autoencoder(nn.Module):
+    """Base of all models: `encode`, `decode` and a loss; most need no more."""
+
+    def __init__(self, config: ModelConfig, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.latent_dim = config.latent_dim
+        self.image_shape = image_shape
+
+    monitor = "mse"
+    """The validation score that picks the best weights where `train.monitor` is auto."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) → codes (B, d)."""
+        raise NotImplementedError
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Codes (B, d) → logits of the pixels (B, C, H, W)."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes (B, d) → images (B, C, H, W) in [0, 1]."""
+        return torch.sigmoid(self.decode_logits(z))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Images → images, deterministic."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
+        """What training minimises, from the (corrupted) input to the clean target."""
+        raise NotImplementedError
+
+    def scores(self, x_in: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Per-image scores (B,) of validation; needs no gradient."""
+        return {"mse": mse(self.reconstruct(x_in), target)}
+
+    def sample(self, n: int, source: torch.Generator) -> Tensor | None:  # noqa: ARG002
+        """N codes (n, d) from the prior, where the model has one."""
+        return None
+
+    def log_likelihood(self, x: Tensor, samples: int) -> Tensor | None:  # noqa: ARG002
+        """Log p(x) in nats (B,), estimated with so many samples, where the model gives it."""
+        return None
+
+    def score_names(self) -> set[str]:
+        """The names of what `scores` returns."""
+        return {"mse"}
+
+    def stages(self) -> Iterator[Stage]:
+        """The stages of training, in order; a later one may build on an earlier one's weights."""
+        yield Stage("train", self.loss, list(self.parameters()))
+
+
+def mse(output: Tensor, target: Tensor) -> Tensor:
+    """Mean over the pixels of each image: (B, C, H, W) twice → (B,)."""
+    return (_at_least_float32(output) - target).square().flatten(1).mean(1)
+
+
+def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy summed over the pixels of each image, in nats: → (B,)."""
+    loss = F.binary_cross_entropy_with_logits(_at_least_float32(logits), target, reduction="none")
+    return loss.flatten(1).sum(1)
+
+
+def reconstruction_terms(kind: str, logits: Tensor, target: Tensor) -> LossTerms:
+    """The loss `mse` or `bce` between sigmoid(logits) and target (B, C, H, W)."""
+    if kind == "bce":
+        value = bce_with_logits(logits, target)
+    else:
+        value = mse(torch.sigmoid(_at_least_float32(logits)), target)
+    return LossTerms(value, {kind: value})
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()

@@ -1,0 +1,111 @@
+"""The figures of a run folder as the page embeds them, and the folder's files."""
+
+import base64
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from ae_run import figures
+from ae_run.run_folder import RunFolder
+
+_MIME = {"png": "image/png", "svg": "image/svg+xml"}
+# What may stand in a run folder, with what it is, in the order of a reader's interest.
+_FILES = {
+    "config.yaml": "the resolved config",
+    "overrides.txt": "the command line",
+    "metrics.json": "every score",
+    "history.csv": "losses and learning rate of every epoch",
+    "run.json": "versions, device, times",
+    "artifacts.npz": "the arrays behind the figures",
+    "model.safetensors": "the best weights",
+    "resume.pt": "the last weights and the optimizer's state",
+    "log.txt": "what was printed",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page."""
+
+    name: str
+    title: str
+    caption: str
+    source: str
+    """A data URI; empty where only a PDF is there."""
+    width: int | None
+    height: int | None
+    link: str
+    """The file, relative to the page."""
+    others: list[tuple[str, str]]
+    """Kind and relative path of further files of this figure."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Figures under one heading."""
+
+    title: str
+    anchor: str
+    pictures: list[Picture]
+
+
+def sections(folder: RunFolder) -> list[Section]:
+    """The figures that are in the folder, by section."""
+    by_title: dict[str, list[Picture]] = {}
+    for figure in figures.available():
+        picture = _picture(folder.file("figures"), figure)
+        if picture is not None:
+            by_title.setdefault(figure.section, []).append(picture)
+    return [
+        Section(title, title.lower().replace(" ", "-"), pictures)
+        for title, pictures in by_title.items()
+    ]
+
+
+def _picture(where: Path, figure: figures.FigureFile) -> Picture | None:
+    found = [where / f"{figure.name}.{kind}" for kind in (*figures.FORMATS, "gif")]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        return None
+    # A redraw in another format leaves the old file: the newest is the one that was asked for.
+    shown = [path for path in found if path.suffix[1:] in _MIME]
+    shown.sort(key=lambda path: path.stat().st_mtime_ns)
+    best = shown[-1] if shown else None
+    content = best.read_bytes() if best else b""
+    size = struct.unpack(">II", content[16:24]) if best and best.suffix == ".png" else (None, None)
+    return Picture(
+        name=figure.name,
+        title=figure.title,
+        caption=figure.caption,
+        source=_data_uri(_MIME[best.suffix[1:]], content) if best else "",
+        width=size[0],
+        height=size[1],
+        link=_relative(best or found[0]),
+        others=[(path.suffix[1:].upper(), _relative(path)) for path in found if path != best],
+    )
+
+
+def files(folder: RunFolder) -> list[tuple[str, str, str]]:
+    """Name, meaning and size of the folder's files."""
+    return [
+        (name, meaning, _size(folder.file(name).stat().st_size))
+        for name, meaning in _FILES.items()
+        if folder.has(name)
+    ]
+
+
+def _data_uri(mime: str, content: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def _relative(path: Path) -> str:
+    return f"figures/{quote(path.name)}"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,71 @@
+"""Optimizers and learning-rate schedules by name."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from ae_run.config import TrainConfig
+
+Schedule = Callable[[int, int, float], float]
+"""(step, steps, warmup) → factor on the learning rate; `warmup` is a share of all steps."""
+
+
+def build(
+    config: TrainConfig, parameters: Iterable[nn.Parameter], device: torch.device
+) -> torch.optim.Optimizer:
+    """The optimizer that `train.optimizer` names, in its fused form where there is one."""
+    parameters = list(parameters)
+    lr, decay = config.lr, config.weight_decay
+    fused = device.type in ("cpu", "cuda")
+    match config.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, lr, weight_decay=decay, fused=fused)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=fused)
+        case "adamax":
+            return torch.optim.Adamax(parameters, lr, weight_decay=decay)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, lr, weight_decay=decay, momentum=config.momentum)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr, config.momentum, weight_decay=decay, fused=fused)
+
+
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 0, of `steps` in all."""
+    return config.lr * SCHEDULES[config.schedule](step, steps, config.warmup)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Use this learning rate from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def constant(step: int, steps: int, warmup: float) -> float:  # noqa: ARG001
+    """The same rate throughout; it does not depend on how many steps there are."""
+    return 1.0
+
+
+def cosine(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up from 0, then half a cosine down to 0 (Loshchilov and Hutter 2017)."""
+    rising = warmup * steps
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return _cosine(1.0, 0.0, (step - rising) / max(1.0, steps - rising))
+
+
+def onecycle(step: int, steps: int, warmup: float) -> float:
+    """1/25 up to 1 and down to 1/250,000, each along half a cosine (Smith and Topin 2018)."""
+    last, peak = max(1, steps - 1), warmup * (steps - 1)
+    if step < peak:
+        return _cosine(1 / 25, 1.0, step / peak)
+    return _cosine(1.0, 1 / 250_000, (step - peak) / max(1e-9, last - peak))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2
+
+
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "cosine": cosine, "onecycle": onecycle}

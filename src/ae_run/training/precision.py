@@ -1,0 +1,37 @@
+"""In which number format to train, by rule and never by a timing, so that runs repeat."""
+
+import torch
+from torch import nn
+
+WIDE = 64
+"""Convolution channels from which bfloat16 gains on a CPU that has it (measured, see README)."""
+
+
+def choose(name: str, model: nn.Module, device: torch.device) -> str:
+    """float32, bfloat16 or float64: `train.precision`, or for auto the rule.
+
+    On a CPU with bfloat16 arithmetic (AMX or AVX512-BF16), bfloat16 for models whose
+    convolutions have at least `WIDE` channels; elsewhere float32.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cpu" and _cpu_has_bfloat16() and _widest(model) >= WIDE:
+        return "bfloat16"
+    return "float32"
+
+
+def _widest(model: nn.Module) -> int:
+    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    return max((m.out_channels for m in model.modules() if isinstance(m, convolutions)), default=0)
+
+
+def _cpu_has_bfloat16() -> bool:
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def dtype(precision: str) -> torch.dtype:
+    """The type of weights and images; bfloat16 is for operations only (autocast)."""
+    return torch.float64 if precision == "float64" else torch.float32

@@ -1,0 +1,53 @@
+"""What one sees of training: a bar on a terminal, plain lines elsewhere, all lines in log.txt."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tqdm import tqdm
+
+from ae_run.run_folder import RunFolder
+
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+class ProgressBar:
+    """Counts images over all epochs; knows the time left, and the losses epoch by epoch."""
+
+    def __init__(self, folder: RunFolder, stage: str, images: int, done: int, epochs: int) -> None:
+        """`images` per epoch; `done` of `epochs` are finished already."""
+        self._folder = folder
+        self._images = images
+        self._epochs = epochs
+        self._epoch = done
+        self._terminal = sys.stderr.isatty()
+        self._last_line = -_SECONDS_BETWEEN_LINES
+        self._bar = tqdm(
+            total=images * epochs, initial=images * done, unit="img", unit_scale=True,
+            disable=not self._terminal, dynamic_ncols=True, desc=stage, smoothing=0.1,
+        )  # fmt: skip
+
+    def step(self, images: int) -> None:
+        """A batch was asked for."""
+        self._bar.update(images)
+
+    def epoch(self, row: Mapping[str, Any], score: str) -> None:
+        """An epoch has finished; `score` is the column to watch."""
+        self._epoch += 1
+        shown = {k: row[k] for k in ("train_total", score) if row.get(k) is not None}
+        values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        where = f"epoch {self._epoch}/{self._epochs}"
+        speed = self._images / max(row["train_seconds"], 1e-9)
+        line = f"{where}: {values}, lr {row['lr']:.2g}, {speed:,.0f} images/s"
+        self._bar.set_postfix_str(f"{where}, {values}")
+        now, last = time.monotonic(), self._epoch == self._epochs
+        if not self._terminal and (last or now - self._last_line >= _SECONDS_BETWEEN_LINES):
+            self._last_line = now
+            self._folder.say(line)
+        else:
+            self._folder.log(line)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bar.close()
