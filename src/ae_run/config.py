@@ -145,6 +145,9 @@ class FiguresConfig(Schema):
     dpi: Annotated[int, Field(ge=30, le=1200)]
 
 
+PLAIN_TASK = {"task": "train", "run_dir": None, "resume": None, "run": None}
+
+
 class Config(Schema):
     """A whole run."""
 
@@ -179,24 +182,32 @@ class Config(Schema):
         return self
 
     def dump(self) -> dict[str, Any]:
-        """As plain containers, for YAML and JSON."""
-        return self.model_dump(mode="json")
+        """As plain containers, for a run folder: without what only this command asks for."""
+        return self.model_dump(mode="json") | PLAIN_TASK
 
 
 COMPONENT_GROUPS = tuple(_BASES)
 
 
-def validate(raw: Mapping[str, Any], touched: Collection[str] = COMPONENT_GROUPS) -> Config:
+def validate(
+    raw: Mapping[str, Any],
+    touched: Collection[str] = COMPONENT_GROUPS,
+    components_too: bool = True,
+) -> Config:
     """The validated config; every error that is found comes in one `UserError`.
 
     Where the root schema itself finds errors, only the component groups in `touched` are
     looked at as well, so that a wrong number in `train` is reported without importing torch.
+    Without `components_too`, components are taken by name alone; nothing then imports torch.
     """
+    skip = set(COMPONENT_GROUPS)
     try:
-        Config.model_validate(dict(raw), context={"skip": set(COMPONENT_GROUPS)})
-        skip: set[str] = set()
+        root = Config.model_validate(dict(raw), context={"skip": skip})
+        if not components_too:
+            return root
+        skip = set()
     except ValidationError:
-        skip = set(COMPONENT_GROUPS) - set(touched)
+        skip -= set(touched) if components_too else set()
     try:
         return Config.model_validate(dict(raw), context={"skip": skip})
     except ValidationError as error:

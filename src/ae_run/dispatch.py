@@ -24,11 +24,16 @@ _ALLOWED = {
 }
 
 
+_WITHOUT_TORCH = ("figures", "report")
+
+
 @dataclass(frozen=True)
 class Job:
     """A validated config, with what only the command line knows."""
 
     config: Config
+    raw: dict[str, Any]
+    """The same as plain containers."""
     overrides: list[str]
     label: str
     """`<data>-<model>`, as they were called on the command line."""
@@ -59,13 +64,13 @@ def run(raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str
         raw = _existing(folder, raw, overrides, task, key)
     elif task != "train":
         raise UserError(f"task={task}: needs a run folder: run=RUN_DIR")
-    config = validate(raw, _touched(overrides))
+    config = validate(raw, _touched(overrides), task not in _WITHOUT_TORCH)
     if folder is None:
         label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
     else:
         label = folder.path.parent.name
     module = importlib.import_module("ae_run.tasks")
-    getattr(module, task)(Job(config, list(overrides), label, folder))
+    getattr(module, task)(Job(config, raw, list(overrides), label, folder))
 
 
 def _touched(overrides: Sequence[str]) -> set[str]:

@@ -93,8 +93,6 @@ class RunFolder:
             yield
         finally:
             file.release()
-            with suppress(OSError):
-                (self.path / ".lock").unlink()
 
     def file(self, name: str) -> Path:
         """The path of a file in it."""

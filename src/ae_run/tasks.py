@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ae_run import data
-from ae_run.config import Config
+from ae_run.config import PLAIN_TASK, Config
 from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, RunFailed, UserError
@@ -80,7 +80,7 @@ def figures(job: Job) -> None:
     """Draw a run's figures again, and its page."""
     folder, phases = _folder(job), Phases()
     with folder.lock(), _recorded(folder, phases):
-        folder.write_yaml("config.yaml", job.config.dump())
+        folder.write_yaml("config.yaml", job.raw | PLAIN_TASK)
         _draw(job.config, folder, phases)
     print(f"figures: {folder.file('figures')}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ae_run.data import _files, cache_dir
+from ae_run.data import Source, _files, cache_dir
 from ae_run.run_folder import write_bytes
 
 Arrays = dict[str, np.ndarray]
@@ -49,6 +49,17 @@ def decoded(name: str, version: int, key: str, decode: Callable[[], Arrays]) -> 
     return arrays
 
 
+def to_source(arrays: Arrays, class_names: tuple[str, ...]) -> Source:
+    """A source with an official test set, from arrays under the names of its fields."""
+    return Source(
+        images=arrays["images"],
+        labels=arrays["labels"],
+        test_images=arrays["test_images"],
+        test_labels=arrays["test_labels"],
+        class_names=class_names,
+    )
+
+
 def _make_folder(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,9 +81,9 @@ def _read(path: Path) -> Arrays | None:
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     # Not compressed: reading is what happens often. The zip's checksums find torn files.
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     try:
-        write_bytes(path, buffer.getbuffer())
+        write_bytes(path, buffer.getvalue())
     except OSError as error:
         _say(path, error)
 

@@ -5,7 +5,7 @@ import http.client
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -54,6 +54,47 @@ def obtain(
         return found
     path = _files.target(relative, config.root)
     return fetch(path, addresses, md5=md5, size=size, download=config.download)
+
+
+def obtain_set(
+    folder: str, names: Mapping[str, str], config: DownloadConfig, mirrors: Sequence[str]
+) -> list[Path]:
+    """The paths of files that belong together, downloaded if they are not there.
+
+    Args:
+        folder: below the root.
+        names: each file's md5.
+        config: as for `obtain`; its mirrors, if it has any, replace the given ones.
+        mirrors: addresses of the folder that holds the files.
+
+    Raises:
+        UserError: see `fetch`.
+    """
+    paths: list[Path] = []
+    for name, md5 in names.items():
+        addresses = urls(name, config.mirrors or mirrors)
+        try:
+            paths.append(obtain(f"{folder}/{name}", config, addresses, md5=md5))
+        except UserError as error:
+            rest = list(names)[len(paths) + 1 :]
+            more = f"; with it, unless they are there: {', '.join(rest)}" if rest else ""
+            raise UserError(f"{error}{more}") from None
+    return paths
+
+
+def verify(path: Path, md5: str) -> None:
+    """Check that a file is the published one.
+
+    Raises:
+        UserError: its digest is another.
+    """
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != md5:
+        raise UserError(
+            f"{path}: md5 is {found}, must be {md5}: it is damaged or another version; "
+            "delete it to have it downloaded again, or put the right one there"
+        )
 
 
 def fetch(

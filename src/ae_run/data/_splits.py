@@ -103,8 +103,7 @@ def _check_sizes(n: int, n_validation: int, n_test: int, config: DataConfig) -> 
 
 def _row_digests(images: np.ndarray) -> list[bytes]:
     """A digest of each image."""
-    rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    return [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
 
 
 def _twins(train: Part, validation: Part, test: Part) -> dict[str, int]:
@@ -123,5 +122,5 @@ def _fingerprint(parts: Iterable[Part]) -> str:
     for part in parts:
         for array in (part.images, part.labels):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(array.tobytes())
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """The figures of a run folder as the page embeds them, and the folder's files."""
 
 import base64
-import struct
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -10,6 +10,7 @@ from ae_run import figures
 from ae_run.run_folder import RunFolder
 
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
+_CSS_PER_INCH = 115
 # What may stand in a run folder, with what it is, in the order of a reader's interest.
 _FILES = {
     "config.yaml": "the resolved config",
@@ -35,8 +36,11 @@ class Picture:
     """A data URI; empty where only a PDF is there."""
     width: int | None
     height: int | None
+    """In CSS pixels, the same per inch for all figures, so that their text is of one size."""
     link: str
     """The file, relative to the page."""
+    animation: str
+    """A data URI, or empty."""
     others: list[tuple[str, str]]
     """Kind and relative path of further files of this figure."""
 
@@ -73,15 +77,17 @@ def _picture(where: Path, figure: figures.FigureFile) -> Picture | None:
     shown.sort(key=lambda path: path.stat().st_mtime_ns)
     best = shown[-1] if shown else None
     content = best.read_bytes() if best else b""
-    size = struct.unpack(">II", content[16:24]) if best and best.suffix == ".png" else (None, None)
+    width, height = _css_size(content) if best and best.suffix == ".png" else (None, None)
+    moving = where / f"{figure.name}.gif"
     return Picture(
         name=figure.name,
         title=figure.title,
         caption=figure.caption,
         source=_data_uri(_MIME[best.suffix[1:]], content) if best else "",
-        width=size[0],
-        height=size[1],
+        width=width,
+        height=height,
         link=_relative(best or found[0]),
+        animation=_data_uri("image/gif", moving.read_bytes()) if moving in found else "",
         others=[(path.suffix[1:].upper(), _relative(path)) for path in found if path != best],
     )
 
@@ -93,6 +99,14 @@ def files(folder: RunFolder) -> list[tuple[str, str, str]]:
         for name, meaning in _FILES.items()
         if folder.has(name)
     ]
+
+
+def _css_size(png: bytes) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        scale = _CSS_PER_INCH / float(image.info.get("dpi", (_CSS_PER_INCH,))[0])
+        return round(image.width * scale), round(image.height * scale)
 
 
 def _data_uri(mime: str, content: bytes) -> str:

@@ -1,0 +1,159 @@
+"""Arrays as users have them → uint8 images, int64 labels; what is odd is refused.
+
+`where` names an array in messages: a file, and the key in it.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ae_run.config import DataConfig
+from ae_run.data import Part, Source, _splits
+from ae_run.errors import UserError
+
+SMALLEST = 8  # pixels along a side; the models need that many
+_ROWS = 4096  # images converted at a time, so that floats do not fill the memory
+
+
+class HeldOutConfig(DataConfig):
+    """Options of a data set whose source may have no test set of its own."""
+
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+
+
+def to_images(array: np.ndarray, where: str) -> np.ndarray:
+    """Images as uint8 `(N, C, H, W)`.
+
+    Args:
+        array: `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)` with C 1 or 3; uint8, or floats
+            in [0, 1].
+        where: as in the module's docstring.
+
+    Raises:
+        UserError: another shape, another type, no image, NaN, or floats out of range.
+    """
+    array = _channels_first(array, where)
+    if len(array) == 0:
+        raise UserError(f"{where}: holds no images")
+    if min(array.shape[2:]) < SMALLEST:
+        h, w = array.shape[2:]
+        raise UserError(f"{where}: images are {h}×{w}; must be {SMALLEST}×{SMALLEST} or larger")
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise UserError(
+            f"{where}: dtype is {array.dtype}; must be uint8, or float with values in [0, 1]"
+        )
+    chunks = range(0, len(array), _ROWS)
+    return np.concatenate([_from_float(array[i : i + _ROWS], where) for i in chunks])
+
+
+def _channels_first(array: np.ndarray, where: str) -> np.ndarray:
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4 and array.shape[3] in (1, 3):
+        return array.transpose(0, 3, 1, 2)
+    if array.ndim == 4 and array.shape[1] in (1, 3):
+        return array
+    raise UserError(
+        f"{where}: shape is {shape_text(array)}; must be N×H×W, N×H×W×C or N×C×H×W "
+        "with C 1 or 3"
+    )
+
+
+def _from_float(array: np.ndarray, where: str) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise UserError(f"{where}: holds NaN or infinity; must be numbers in [0, 1]")
+    low, high = float(array.min()), float(array.max())
+    if low < 0 or high > 1:
+        raise UserError(
+            f"{where}: floats from {low:g} to {high:g}; must lie in [0, 1]; "
+            "scale them, or store 0 to 255 as uint8"
+        )
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def to_labels(arrays: Sequence[np.ndarray], where: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Labels as indices into the sorted distinct values of all arrays together.
+
+    Args:
+        arrays: `(N,)` or `(N, 1)` each; integers, whole floats, booleans or strings.
+        where: as in the module's docstring.
+
+    Returns:
+        int64 `(N,)` each, and the values as class names.
+
+    Raises:
+        UserError: another shape or type.
+    """
+    flat = []
+    for array in arrays:
+        if array.ndim not in (1, 2) or array.size != len(array):
+            raise UserError(f"{where}: shape is {shape_text(array)}; must be one label per image")
+        array = array.reshape(-1)
+        if array.dtype.kind not in "iufbU":
+            raise UserError(f"{where}: dtype is {array.dtype}; must be integers or strings")
+        if array.dtype.kind == "f":
+            if not (np.isfinite(array).all() and (array == np.rint(array)).all()):
+                raise UserError(f"{where}: holds NaN or broken numbers; must be whole")
+            array = array.astype(np.int64)
+        flat.append(array)
+    values, index = np.unique(np.concatenate(flat), return_inverse=True)
+    ends = np.cumsum([len(array) for array in flat])[:-1]
+    return np.split(index.astype(np.int64), ends), tuple(str(value) for value in values)
+
+
+def source(
+    train: tuple[np.ndarray, np.ndarray | None],
+    test: tuple[np.ndarray, np.ndarray | None] | None,
+    config: HeldOutConfig,
+    where: str,
+    skipped: tuple[str, ...] = (),
+) -> Source:
+    """A source from raw images and labels (None: all of one class) of train, and maybe of test.
+
+    Without test images `config.test_fraction` of the images is held out, by `split_seed`.
+
+    Raises:
+        UserError: see `to_images` and `to_labels`; or images and labels do not match.
+    """
+    parts = [train] if test is None else [train, test]
+    sides = ("train", "test") if test is not None else ("",)
+    images = [
+        to_images(part[0], f"{where} {side}".strip())
+        for part, side in zip(parts, sides, strict=True)
+    ]
+    labels, names = _labels([part[1] for part in parts], images, where)
+    if len(images) == 1:
+        rest, held_out = _splits.hold_out(
+            images[0], labels[0], config.test_fraction, config.split_seed
+        )
+    else:
+        rest, held_out = Part(images[0], labels[0]), Part(images[1], labels[1])
+        if rest.images.shape[1:] != held_out.images.shape[1:]:
+            raise UserError(
+                f"{where}: train images are {shape_text(rest.images[0])}, test images "
+                f"{shape_text(held_out.images[0])} (C×H×W); must be alike"
+            )
+    return Source(rest.images, rest.labels, held_out.images, held_out.labels, names, skipped)
+
+
+def _labels(
+    raw: Sequence[np.ndarray | None], images: Sequence[np.ndarray], where: str
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    given = [array for array in raw if array is not None]
+    if not given:
+        return [np.zeros(len(array), np.int64) for array in images], ("all",)
+    if len(given) < len(raw):
+        raise UserError(f"{where}: labels of train and test must both be given, or neither")
+    for array, of in zip(given, images, strict=True):
+        if len(array) != len(of):
+            raise UserError(f"{where}: {len(of)} images but {len(array)} labels; must match")
+    return to_labels(given, where)
+
+
+def shape_text(array: np.ndarray) -> str:
+    """A shape as in 60000×784."""
+    return "×".join(str(n) for n in array.shape) or "a single number"

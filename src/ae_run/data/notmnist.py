@@ -1,0 +1,162 @@
+"""notMNIST: the letters A to J in many fonts, 28×28.
+
+Y. Bulatov, "notMNIST dataset", 2011. `small` is the hand-cleaned archive of PNGs, `idx` the
+60,000 + 10,000 images that D. Flanagan posted in MNIST's format with the author's permission.
+"""
+
+import io
+import re
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ae_run.config import DownloadConfig
+from ae_run.data import Source, _cache, _download, _idx, _splits
+from ae_run.errors import UserError
+
+_CLASSES = "ABCDEFGHIJ"
+_VERSION = 1
+
+_ARCHIVE = "notMNIST_small.tar.gz"
+_ARCHIVE_SIZE = 8_458_043  # bytes, as published
+_SMALL_MIRRORS = (
+    "http://yaroslavvb.com/upload/notMNIST/",
+    "http://commondatastorage.googleapis.com/books1000/",
+)
+_MEMBER = re.compile(r"notMNIST_small/([A-J])/[^/]+\.png")
+_FOLDER = re.compile(r"notMNIST_small(/[A-J])?")
+# The published archive has 18,726 members of at most 875 bytes.
+_MOST_MEMBERS, _LARGEST_MEMBER = 25_000, 100_000
+
+_IDX_MIRRORS = ("https://github.com/davidflanagan/notMNIST-to-MNIST/raw/master/",)
+_IDX_FILES = {
+    "train-images-idx3-ubyte.gz": "d916d7283fce4d08db9867c640ec0042",
+    "train-labels-idx1-ubyte.gz": "eab59f88903339e01dac19deed3824c0",
+    "t10k-images-idx3-ubyte.gz": "2c87c839a4ef9b238846600eec8c35b7",
+    "t10k-labels-idx1-ubyte.gz": "7ea9118cbafd0f6e3ee2ad771d782a01",
+}
+
+
+class Config(DownloadConfig):
+    """Options of `data=notmnist`; its files lie in `<root>/notMNIST/`."""
+
+    variant: Literal["small", "idx"]
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+
+
+def load(config: Config) -> Source:
+    """Images `(N, 1, 28, 28)`; the test set is cut off `small`, and official in `idx`.
+
+    Raises:
+        UserError: a file is missing or not what it should be.
+    """
+    return _load_idx(config) if config.variant == "idx" else _load_small(config)
+
+
+def _load_small(config: Config) -> Source:
+    addresses = _download.urls(_ARCHIVE, config.mirrors or _SMALL_MIRRORS)
+    path = _download.obtain(f"notMNIST/{_ARCHIVE}", config, addresses, size=_ARCHIVE_SIZE)
+    key = _cache.digest([path])
+    arrays = _cache.decoded("notmnist-small", _VERSION, key, lambda: _decode_small(path))
+    rest, test = _splits.hold_out(
+        arrays["images"], arrays["labels"], config.test_fraction, config.split_seed
+    )
+    return Source(
+        rest.images,
+        rest.labels,
+        test.images,
+        test.labels,
+        class_names=tuple(_CLASSES),
+        skipped=tuple(str(name) for name in arrays["skipped"]),
+    )
+
+
+def _decode_small(path: Path) -> _cache.Arrays:
+    """Decode the archive in memory; nothing of it touches the disk.
+
+    By name, so that the same images packed in another order are the same data set.
+    """
+    images, labels, skipped = [], [], []
+    for name, content in sorted(_members(path)):
+        image = _decode_png(content)
+        if image is None:
+            skipped.append(name.removeprefix("notMNIST_small/"))
+        else:
+            images.append(image)
+            labels.append(_CLASSES.index(name.split("/")[1]))
+    if not images:
+        raise UserError(f"{path}: holds no image that can be read; get the archive anew")
+    return {
+        "images": np.stack(images)[:, None],
+        "labels": np.array(labels, np.int64),
+        "skipped": np.array(skipped, np.str_),
+    }
+
+
+def _members(path: Path) -> list[tuple[str, bytes]]:
+    """Names and contents of the archive's images; anything else in it is refused."""
+    found: list[tuple[str, bytes]] = []
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                if member.isdir() and _FOLDER.fullmatch(name):
+                    continue
+                _check_member(path, member, name, len(found))
+                file = archive.extractfile(member)
+                found.append((name, file.read() if file else b""))
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"{path}: not readable as .tar.gz: {error}; delete it to have it downloaded again"
+        ) from None
+    return found
+
+
+def _check_member(path: Path, member: tarfile.TarInfo, name: str, count: int) -> None:
+    if not member.isreg():
+        wrong = "is no regular file"
+    elif not _MEMBER.fullmatch(name):
+        wrong = "must be named notMNIST_small/<A to J>/<name>.png"
+    elif member.size > _LARGEST_MEMBER:
+        wrong = f"has {member.size:,} bytes, at most {_LARGEST_MEMBER:,} are read"
+    elif count >= _MOST_MEMBERS:
+        wrong = f"is one too many, at most {_MOST_MEMBERS:,} are read"
+    else:
+        return
+    raise UserError(f"{path}: refused: member {member.name!r} {wrong}; get the archive anew")
+
+
+def _decode_png(content: bytes) -> np.ndarray | None:
+    """A 28×28 image, or None if it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            if image.size != (28, 28):
+                return None
+            return np.asarray(image.convert("L"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None  # what Pillow raises for files that are empty, torn or no PNG
+
+
+def _load_idx(config: Config) -> Source:
+    paths = _download.obtain_set("notMNIST/idx", _IDX_FILES, config, _IDX_MIRRORS)
+    key = _cache.digest(paths)
+    arrays = _cache.decoded("notmnist-idx", _VERSION, key, lambda: _decode_idx(paths))
+    return _cache.to_source(arrays, tuple(_CLASSES))
+
+
+def _decode_idx(paths: list[Path]) -> _cache.Arrays:
+    for path in paths:
+        _download.verify(path, _IDX_FILES[path.name])
+    images, labels, test_images, test_labels = (_idx.read(path) for path in paths)
+    return {
+        "images": images[:, None],
+        "labels": labels.astype(np.int64),
+        "test_images": test_images[:, None],
+        "test_labels": test_labels.astype(np.int64),
+    }
