@@ -58,7 +58,7 @@ class GeneratorNoise:
 
 def image_keys(images: np.ndarray) -> Tensor:
     """A 63-bit key per uint8 image `(N, C, H, W)`, from its bytes: `(N,)` int64."""
-    rows = np.ascontiguousarray(images).reshape(len(images), -1)
+    rows = np.ascontiguousarray(images)
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
     return torch.from_numpy(np.frombuffer(digests, dtype=np.int64) & np.int64(2**63 - 1))
 

@@ -192,7 +192,8 @@ class RunFolder:
             UserError: the file is missing or torn.
         """
         try:
-            with np.load(self.file(name), allow_pickle=False) as archive:
+            content = io.BytesIO(self.file(name).read_bytes())
+            with np.load(content, allow_pickle=False) as archive:
                 return dict(archive)
         except FileNotFoundError:
             raise UserError(f"{self.file(name)}: missing") from None

@@ -65,7 +65,9 @@ def make(
     path.mkdir(parents=True)
     folder = RunFolder(path)
     rng = np.random.default_rng(0)
-    names = names or (CLASSES[:classes] if classes <= 10 else tuple(f"class {k}" for k in range(classes)))
+    names = names or (
+        CLASSES[:classes] if classes <= 10 else tuple(f"class {k}" for k in range(classes))
+    )
     model = "vae" if vae else "conv_ae"
     label = f"digits-{model}"
     folder.write_yaml("config.yaml", _config(model, latent_dim, epochs, corrupted))
@@ -73,7 +75,7 @@ def make(
     folder.file("log.txt").write_text("epoch 1\n")
     folder.write_json("run.json", _run(label, epochs, size, channels, vae))
     folder.write_csv("history.csv", _history(epochs, stages, vae, rng))
-    folder.write_json("metrics.json", _metrics(latent_dim, corrupted, vae, classes, rng))
+    folder.write_json("metrics.json", _metrics(latent_dim, corrupted, vae))
     folder.write_arrays(
         "artifacts.npz",
         {
@@ -170,9 +172,7 @@ def _history(epochs: int, stages: int, vae: bool, rng: np.random.Generator) -> l
     return rows
 
 
-def _metrics(
-    latent_dim: int, corrupted: bool, vae: bool, classes: int, rng: np.random.Generator
-) -> dict[str, Any]:
+def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
     def scores(mse: float) -> dict[str, float]:
         psnr = -10 * float(np.log10(mse))
         return {"mse": mse, "psnr_db": psnr, "snr_db": psnr - 9, "ssim": 1 / (1 + 8 * mse)}
@@ -249,3 +249,52 @@ def _codes(
     if latent_dim > 2:
         arrays["codes_2d_axes"] = np.array(["PC 1 (34 % of variance)", "PC 2 (21 % of variance)"])
     return arrays
+
+
+def add_more(folder: RunFolder) -> None:
+    """Add what only a richer evaluation gives: latent space, probe, snapshots, convergence."""
+    rng = np.random.default_rng(1)
+    arrays = folder.read_arrays("artifacts.npz")
+    classes = len(arrays["class_names"])
+    channels, size = arrays["samples_images"].shape[1:3]
+    every = np.arange(classes)
+
+    def decoded(labels: np.ndarray, noise: float = 0.01) -> np.ndarray:
+        flat = blur(images_of(labels.ravel(), channels, size, rng), noise, rng)
+        return flat.reshape(*labels.shape, channels, size, size)
+
+    codes, labels = arrays["codes"], arrays["codes_labels"]
+    grid = np.add.outer(np.arange(12), np.arange(12)) % classes
+    ends = rng.integers(0, classes, (4, 2))
+    steps = np.where(np.arange(11) < 5, ends[:, :1], ends[:, 1:])
+    target = images_of(every[:8] % classes, channels, size, rng)
+    frames = [target]
+    for _ in range(15):
+        frames.append(blur(frames[-1], 0.0, rng))
+    more = {
+        "centroids_images": decoded(every),
+        **{f"paths_{kind}_images": decoded(steps) for kind in ("centroids", "images", "spherical")},
+        **{f"paths_{kind}_labels": ends for kind in ("centroids", "images", "spherical")},
+        "centroid_samples_images": decoded(np.tile(every, (5, 1)), 0.1),
+        "centroid_samples_variances": np.array([0, 2.5, 5, 7.5, 10]),
+        "random_samples_images": decoded(rng.integers(0, classes, 40), 0.05),
+        "latent_grid_images": decoded(grid),
+        "latent_grid_dims": np.array([0, 1]),
+        "latent_grid_values": np.linspace(-3, 3, 12),
+        "tsne_2d": codes[:, :2] * 5 + rng.normal(0, 2, (len(codes), 2)),
+        "tsne_labels": labels,
+        "codes_3d": np.pad(codes, ((0, 0), (0, 3)))[:, :3] + rng.normal(0, 0.5, (len(codes), 3)),
+        "tsne_3d": rng.normal(0, 9, (classes, 3))[labels] + rng.normal(0, 2, (len(codes), 3)),
+        "convergence_frames": np.stack(frames, axis=1),
+        "convergence_steps": np.arange(16),
+        "snapshots_images": np.stack([blur(target, 0.3 / e, rng) for e in (1, 2, 5, 10, 20, 40)]),
+        "snapshots_epochs": np.array([1, 2, 5, 10, 20, 40]),
+        "snapshots_target": target,
+    }
+    if codes.shape[1] == 2:
+        more["path_2d_points"] = np.linspace(codes[0], codes[1], 11)
+    change_arrays(folder, **more)
+    confusion = 30 * np.eye(classes, dtype=int) + rng.integers(0, 3, (classes, classes))
+    accuracy = float(np.trace(confusion) / confusion.sum())
+    one = {"accuracy": accuracy, "confusion": confusion.tolist()}
+    change_json(folder, "metrics.json", probe={"softmax": one, "mlp": one, "knn": one})

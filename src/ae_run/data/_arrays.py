@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from ae_run.config import DataConfig
-from ae_run.data import Part, Source, _splits
+from ae_run.data import Source, _splits
 from ae_run.errors import UserError
 
 SMALLEST = 8  # pixels along a side; the models need that many
@@ -54,12 +54,11 @@ def _channels_first(array: np.ndarray, where: str) -> np.ndarray:
     if array.ndim == 3:
         return array[:, None]
     if array.ndim == 4 and array.shape[3] in (1, 3):
-        return array.transpose(0, 3, 1, 2)
+        return np.moveaxis(array, 3, 1)
     if array.ndim == 4 and array.shape[1] in (1, 3):
         return array
     raise UserError(
-        f"{where}: shape is {shape_text(array)}; must be N×H×W, N×H×W×C or N×C×H×W "
-        "with C 1 or 3"
+        f"{where}: shape is {shape_text(array)}; must be N×H×W, N×H×W×C or N×C×H×W with C 1 or 3"
     )
 
 
@@ -72,15 +71,18 @@ def _from_float(array: np.ndarray, where: str) -> np.ndarray:
             f"{where}: floats from {low:g} to {high:g}; must lie in [0, 1]; "
             "scale them, or store 0 to 255 as uint8"
         )
-    return np.rint(array * 255).astype(np.uint8)
+    pixels: np.ndarray = np.rint(array * 255).astype(np.uint8)
+    return pixels
 
 
-def to_labels(arrays: Sequence[np.ndarray], where: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
+def to_labels(
+    arrays: Sequence[np.ndarray], wheres: Sequence[str]
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Labels as indices into the sorted distinct values of all arrays together.
 
     Args:
         arrays: `(N,)` or `(N, 1)` each; integers, whole floats, booleans or strings.
-        where: as in the module's docstring.
+        wheres: as in the module's docstring, one per array.
 
     Returns:
         int64 `(N,)` each, and the values as class names.
@@ -88,70 +90,75 @@ def to_labels(arrays: Sequence[np.ndarray], where: str) -> tuple[list[np.ndarray
     Raises:
         UserError: another shape or type.
     """
-    flat = []
-    for array in arrays:
-        if array.ndim not in (1, 2) or array.size != len(array):
-            raise UserError(f"{where}: shape is {shape_text(array)}; must be one label per image")
-        array = array.reshape(-1)
-        if array.dtype.kind not in "iufbU":
-            raise UserError(f"{where}: dtype is {array.dtype}; must be integers or strings")
-        if array.dtype.kind == "f":
-            if not (np.isfinite(array).all() and (array == np.rint(array)).all()):
-                raise UserError(f"{where}: holds NaN or broken numbers; must be whole")
-            array = array.astype(np.int64)
-        flat.append(array)
+    flat = [_one_per_image(array, where) for array, where in zip(arrays, wheres, strict=True)]
     values, index = np.unique(np.concatenate(flat), return_inverse=True)
     ends = np.cumsum([len(array) for array in flat])[:-1]
     return np.split(index.astype(np.int64), ends), tuple(str(value) for value in values)
 
 
-def source(
-    train: tuple[np.ndarray, np.ndarray | None],
-    test: tuple[np.ndarray, np.ndarray | None] | None,
-    config: HeldOutConfig,
-    where: str,
-    skipped: tuple[str, ...] = (),
-) -> Source:
-    """A source from raw images and labels (None: all of one class) of train, and maybe of test.
+def _one_per_image(array: np.ndarray, where: str) -> np.ndarray:
+    if array.ndim not in (1, 2) or array.size != len(array):
+        raise UserError(f"{where}: shape is {shape_text(array)}; must be one label per image")
+    array = array.reshape(-1)
+    if array.dtype.kind not in "iufbU":
+        raise UserError(f"{where}: dtype is {array.dtype}; must be integers or strings")
+    if array.dtype.kind != "f":
+        return array
+    if not (np.isfinite(array).all() and (array == np.rint(array)).all()):
+        raise UserError(f"{where}: holds NaN or fractions; must be whole numbers or strings")
+    return array.astype(np.int64)
 
-    Without test images `config.test_fraction` of the images is held out, by `split_seed`.
+
+class Raw(NamedTuple):
+    """Images and labels as they were read, each with its `where`."""
+
+    images: np.ndarray
+    images_where: str
+    labels: np.ndarray | None
+    """None: all images are of one class."""
+    labels_where: str
+
+
+def source(
+    train: Raw, test: Raw | None, config: HeldOutConfig, skipped: tuple[str, ...] = ()
+) -> Source:
+    """A source from raw arrays of train, and of test where the source has a test set.
+
+    Where it has none, `config.test_fraction` of the images is held out, by `split_seed`.
 
     Raises:
         UserError: see `to_images` and `to_labels`; or images and labels do not match.
     """
-    parts = [train] if test is None else [train, test]
-    sides = ("train", "test") if test is not None else ("",)
-    images = [
-        to_images(part[0], f"{where} {side}".strip())
-        for part, side in zip(parts, sides, strict=True)
-    ]
-    labels, names = _labels([part[1] for part in parts], images, where)
-    if len(images) == 1:
-        rest, held_out = _splits.hold_out(
-            images[0], labels[0], config.test_fraction, config.split_seed
+    raws = [train] if test is None else [train, test]
+    images = [to_images(raw.images, raw.images_where) for raw in raws]
+    labels, names = _labels(raws, [len(array) for array in images])
+    if test is None:
+        fraction, seed = config.test_fraction, config.split_seed
+        rest, held_out = _splits.hold_out(images[0], labels[0], fraction, seed)
+        return Source(rest.images, rest.labels, held_out.images, held_out.labels, names, skipped)
+    if images[0].shape[1:] != images[1].shape[1:]:
+        raise UserError(
+            f"{test.images_where}: test images are {shape_text(images[1][0])}, train images "
+            f"{shape_text(images[0][0])} (C×H×W); must be alike"
         )
-    else:
-        rest, held_out = Part(images[0], labels[0]), Part(images[1], labels[1])
-        if rest.images.shape[1:] != held_out.images.shape[1:]:
-            raise UserError(
-                f"{where}: train images are {shape_text(rest.images[0])}, test images "
-                f"{shape_text(held_out.images[0])} (C×H×W); must be alike"
-            )
-    return Source(rest.images, rest.labels, held_out.images, held_out.labels, names, skipped)
+    return Source(images[0], labels[0], images[1], labels[1], names, skipped)
 
 
-def _labels(
-    raw: Sequence[np.ndarray | None], images: Sequence[np.ndarray], where: str
-) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    given = [array for array in raw if array is not None]
+def _labels(raws: Sequence[Raw], counts: Sequence[int]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    given = [raw.labels for raw in raws if raw.labels is not None]
     if not given:
-        return [np.zeros(len(array), np.int64) for array in images], ("all",)
-    if len(given) < len(raw):
-        raise UserError(f"{where}: labels of train and test must both be given, or neither")
-    for array, of in zip(given, images, strict=True):
-        if len(array) != len(of):
-            raise UserError(f"{where}: {len(of)} images but {len(array)} labels; must match")
-    return to_labels(given, where)
+        return [np.zeros(count, np.int64) for count in counts], ("all",)
+    if len(given) < len(raws):
+        raise UserError(
+            f"{raws[0].images_where}: labels of train and test must both be given, or neither"
+        )
+    for raw, array, count in zip(raws, given, counts, strict=True):
+        if array.shape[:1] != (count,):
+            raise UserError(
+                f"{raw.labels_where}: shape is {shape_text(array)}, but there are {count} images; "
+                "must be one label per image"
+            )
+    return to_labels(given, [raw.labels_where for raw in raws])
 
 
 def shape_text(array: np.ndarray) -> str:

@@ -133,7 +133,11 @@ def fetch(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(_failure(path, [f"{path.parent} ({_reason(error)})"], addresses)) from None
+        raise UserError(
+            f"{path}: its folder cannot be made ({_reason(error)}); set data.root to a folder "
+            f"that can be written, or fetch {path.name} from {' or '.join(addresses)} and put it "
+            "into one"
+        ) from None
     with _files.locked(path):
         if not path.is_file():  # else another process fetched it while this one waited
             _from_first(path, addresses, md5, size)
@@ -157,7 +161,7 @@ def _from_first(path: Path, addresses: Sequence[str], md5: str | None, size: int
         finally:
             with suppress(OSError):
                 temporary.unlink()
-    raise UserError(_failure(path, tried, addresses))
+    raise UserError(_failure(path, tried))
 
 
 def _download(address: str, file: IO[bytes], name: str, md5: str | None, size: int | None) -> None:
@@ -215,8 +219,8 @@ def _reason(error: Exception) -> str:
     return str(inner) or type(inner).__name__
 
 
-def _failure(path: Path, tried: Sequence[str], addresses: Sequence[str]) -> str:
+def _failure(path: Path, tried: Sequence[str]) -> str:
     return (
-        f"{path.name}: cannot be downloaded: {'; '.join(tried)}; on a machine with a network "
-        f"fetch it from {' or '.join(addresses)} and put it at {path}"
+        f"{path.name}: cannot be downloaded: tried {' and '.join(tried)}; "
+        f"fetch it from there by other means and put it at {path}"
     )

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 SECTIONS = {
     "Training": ("loss_curves", "snapshots"),
     "Reconstruction": (
-        "samples", "reconstructions", "denoising", "worst", "error_histogram", "convergence",
+        "samples", "reconstructions", "denoising", "denoising_levels", "worst",
+        "error_histogram", "convergence",
     ),
     "Robustness": ("robustness", "robustness_examples"),
     "Latent space": (

@@ -72,7 +72,7 @@ def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -
     """
     height, width = blocks[0].images.shape[-2:]
     columns = max(block.images.shape[1] for block in blocks)
-    inches = float(np.clip(7.5 / columns, 0.5, 0.85))
+    inches = float(np.clip(7.5 / columns, 0.36, 0.85))
     scale = max(1, round(inches * style.dpi / max(height, width)))
     pixel = scale / style.dpi  # inches
     longest = max((len(name) for block in blocks for name in block.row_labels), default=0)
@@ -100,7 +100,7 @@ class _Placed:
     """A block with its size in inches."""
 
     def __init__(self, block: Block, pixel: float, gap: int) -> None:
-        rows, columns, _, h, w = block.images.shape
+        _, _, _, h, w = block.images.shape
         self.block, self.pixel = block, pixel
         below = int(np.ceil(_LINE / pixel)) if block.cell_labels else gap
         self.step_x, self.step_y = (w + gap) * pixel, (h + below) * pixel

@@ -1,5 +1,6 @@
 """What a figure may know of a run: the files of its folder, read once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,11 @@ class RunData:
         for key in path:
             found = found.get(key) if isinstance(found, dict) else None
         return float(found) if isinstance(found, int | float) else None
+
+
+def floats(values: Iterable[float | None]) -> np.ndarray:
+    """Numbers out of JSON; NaN, which a line leaves out, for null."""
+    return np.array([np.nan if value is None else value for value in values], float)
 
 
 def load(folder: RunFolder) -> RunData:

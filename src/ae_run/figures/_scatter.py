@@ -11,9 +11,14 @@ _NAMED_IN_PLACE = 12
 
 
 def scatter_by_class(
-    axes: Axes, points: np.ndarray, labels: np.ndarray, names: list[str], style: Style
+    axes: Axes,
+    points: np.ndarray,
+    labels: np.ndarray,
+    names: list[str],
+    style: Style,
+    named: bool = True,
 ) -> None:
-    """Draw (n, 2) points; few classes are also named at their median."""
+    """Draw (n, 2) points; few classes can also be `named` at their median."""
     size = float(np.clip(6000 / max(1, len(points)), 3, 24))
     for label in np.unique(labels):
         mine = points[labels == label]
@@ -22,7 +27,7 @@ def scatter_by_class(
             linewidths=0, alpha=0.75, rasterized=len(points) > 500,
         )  # fmt: skip
     present = np.unique(labels)
-    if len(present) <= _NAMED_IN_PLACE:
+    if named and len(present) <= _NAMED_IN_PLACE:
         for label in present:
             x, y = np.median(points[labels == label], axis=0)
             axes.text(

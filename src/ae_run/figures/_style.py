@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-# Okabe and Ito (2008), told apart with any kind of colour vision. Their black comes last, as
-# the text's colour; their yellow is darkened where it would vanish on white.
-_HUES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+# Okabe and Ito (2008), told apart with any kind of colour vision. Their black comes last; their
+# yellow is darkened where it would vanish on white, and their blues are lighter on black.
+_ON_WHITE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#B8A900", "#000000")
+_ON_BLACK = ("#4C9BE0", "#E69F00", "#14B88A", "#D68FB5", "#E8702A", "#9AD8FF", "#F0E442", "#FFFFFF")
 _MARKERS = "o^sDvPX<>*"
 
 
@@ -27,11 +30,18 @@ class Style:
     ink: str
     muted: str
     palette: tuple[str, ...]
-    rc: dict[str, Any]
+    rc: Any
+    """A dict for `matplotlib.rc_context`, whose type changes from release to release."""
 
     def color(self, index: int) -> str:
         """The colour of class or line `index`; after eight they repeat."""
         return self.palette[index % len(self.palette)]
+
+    def text_color(self, index: int) -> str:
+        """The colour of class `index`, nearer to the text's, to be read in small letters."""
+        pairs = zip(to_rgb(self.color(index)), to_rgb(self.ink), strict=True)
+        red, green, blue = (0.6 * hue + 0.4 * ink for hue, ink in pairs)
+        return to_hex((red, green, blue))
 
     def marker(self, index: int) -> str:
         """The marker of class `index`; it changes whenever the colours repeat."""
@@ -40,7 +50,6 @@ class Style:
     def figure(self, width: float, height: float, title: str, label: str = "") -> Figure:
         """An empty figure of that size in inches, with its title at the left."""
         figure = Figure(figsize=(width, height), dpi=self.dpi, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
         figure.suptitle(heading(title, label), x=0.01, ha="left")
         return figure
 
@@ -51,13 +60,15 @@ def make(name: str, dpi: int) -> Style:
     face, ink, muted = (
         ("#15181d", "#e8e8e8", "#8b929c") if dark else ("#ffffff", "#1b1f24", "#767c85")
     )
-    palette = (*_HUES, "#F0E442" if dark else "#B8A900", "#FFFFFF" if dark else "#000000")
+    palette = _ON_BLACK if dark else _ON_WHITE
     size = 8 if paper else 9
     rc = {
         "font.family": "STIXGeneral" if paper else "DejaVu Sans",
         "font.size": size,
         "figure.titlesize": size + 2,
         "figure.titleweight": "bold",
+        "figure.constrained_layout.w_pad": 0.1,
+        "figure.constrained_layout.h_pad": 0.1,
         "axes.titlesize": size + 0.5,
         "axes.titlelocation": "left",
         "axes.labelsize": size,
@@ -73,7 +84,7 @@ def make(name: str, dpi: int) -> Style:
         "axes.grid": not paper,
         "grid.linewidth": 0.5,
         "grid.color": "#30353d" if dark else "#e4e6ea",
-        "axes.prop_cycle": matplotlib.cycler(color=palette),
+        "axes.prop_cycle": cycler(color=palette),
         "figure.facecolor": face,
         "axes.facecolor": face,
         "savefig.facecolor": face,
@@ -94,10 +105,13 @@ def heading(title: str, label: str) -> str:
 
 
 def plain(text: str, longest: int = 14) -> str:
-    """A name of the user's on one line, cut, and without glyphs that the font lacks."""
+    """A name of the user's on one line, cut in its middle, without glyphs that the font lacks."""
     line = " ".join(text.split())
     line = "".join(char if ord(char) in _glyphs() else "□" for char in line)
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    if len(line) <= longest:
+        return line
+    tail = (longest - 1) // 2
+    return f"{line[: longest - 1 - tail]}…{line[len(line) - tail :]}"
 
 
 @cache

@@ -1,6 +1,10 @@
 """Loss terms and learning rate over the epochs."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -39,9 +43,11 @@ def draw(run: RunData, style: Style) -> Figure | None:
     rate.yaxis.set_major_locator(MaxNLocator(3))
     rate.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     rate.set_ylim(bottom=0)
-    rate.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    rate.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    rate.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     _stages(axes, run, style, epochs)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend = {label: line for panel in axes for line, label in _handles(panel)}
+    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3)
     figure.align_ylabels(axes)
     return figure
 
@@ -59,7 +65,7 @@ def _terms(run: RunData) -> list[str]:
            for name in names if name != "total"):  # fmt: skip
         names.pop("total", None)
     monitor = str(run.run.get("monitor", "validation_mse")).removeprefix("validation_")
-    return sorted(names, key=lambda name: (name != monitor, name != "mse"))[:_AT_MOST] or ["mse"]
+    return sorted(names, key=lambda name: (name != monitor, name != "total"))[:_AT_MOST] or ["mse"]
 
 
 def _epochs(run: RunData) -> np.ndarray:
@@ -68,8 +74,12 @@ def _epochs(run: RunData) -> np.ndarray:
     return epochs if np.all(np.diff(epochs) > 0) else np.arange(1.0, len(epochs) + 1)
 
 
-def _marks(epochs: np.ndarray) -> dict[str, object]:
+def _marks(epochs: np.ndarray) -> dict[str, Any]:
     return {"marker": "o", "ms": 3} if len(epochs) <= 30 else {}
+
+
+def _handles(axes: Axes) -> Iterator[tuple[Artist, str]]:
+    return zip(*axes.get_legend_handles_labels(), strict=True)
 
 
 def _curves(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: str) -> None:
@@ -86,7 +96,8 @@ def _curves(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: st
     unit = _UNITS.get(term)
     axes.set_ylabel(f"{term}\n({unit})" if unit else term)
     everything = np.concatenate(values) if values else np.ones(1)
-    if everything.min() > 0 and everything.max() / everything.min() > 5:
+    falls = everything[0] > everything[-1]
+    if falls and everything.min() > 0 and everything.max() / everything.min() > 5:
         log_y(axes)
 
 

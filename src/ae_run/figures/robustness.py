@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ae_run.figures._run_data import RunData
+from ae_run.figures._run_data import RunData, floats
 from ae_run.figures._style import Style, plain
 
 TITLE = "Robustness"
@@ -39,11 +39,15 @@ def draw(run: RunData, style: Style) -> Figure | None:
 
 def _panel(axes: Axes, name: str, curve: dict[str, Any], style: Style) -> None:
     levels = curve["levels"]
-    axes.plot(levels, curve["mse"], "o-", ms=3.5, color=style.color(0), label="reconstruction")
+    axes.plot(
+        levels, floats(curve["mse"]), "o-", ms=3.5, color=style.color(0), label="reconstruction"
+    )
     if "pca_mse" in curve:
-        axes.plot(levels, curve["pca_mse"], "s-", ms=3, color=style.color(1), label="PCA")
+        axes.plot(levels, floats(curve["pca_mse"]), "s-", ms=3, color=style.color(1), label="PCA")
     if "input_mse" in curve:
-        axes.plot(levels, curve["input_mse"], "--", color=style.muted, label="corrupted input")
+        axes.plot(
+            levels, floats(curve["input_mse"]), "--", color=style.muted, label="corrupted input"
+        )
     axes.set_title(plain(name.replace("_", " "), 30))
     axes.set_xlabel(plain(str(curve.get("level_name", "level")), 30))
     axes.set_ylim(bottom=0)

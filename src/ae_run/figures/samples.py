@@ -23,6 +23,6 @@ def draw(run: RunData, style: Style) -> Figure | None:
         grid,
         count=count,
         cell_labels=[names[i] for i in order] if names else (),
-        cell_colors=[] if labels is None else [style.color(int(labels[i])) for i in order],
+        cell_colors=[] if labels is None else [style.text_color(int(labels[i])) for i in order],
     )
     return grid_figure(style, TITLE, run.label, [block])

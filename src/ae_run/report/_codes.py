@@ -18,7 +18,7 @@ _PER_ROW = 64
 def scatter(run: RunData) -> dict[str, Any] | None:
     """Points, classes, colours and one picture of all thumbnails; None without 2-D codes.
 
-    Coordinates are scaled to [0, 1], y upwards, with one scale for both axes.
+    Coordinates are centred, y upwards, and the longer axis has length 1.
     """
     points, labels = run.array("codes_2d"), run.array("codes_labels")
     if points is None or labels is None or not np.isfinite(points).all():
@@ -26,7 +26,7 @@ def scatter(run: RunData) -> dict[str, Any] | None:
     points, labels = points[:_POINTS].astype(float), labels[:_POINTS]
     low, high = points.min(axis=0), points.max(axis=0)
     extent = float((high - low).max()) or 1.0
-    scaled = 0.5 + (points - (low + high) / 2) / extent
+    scaled = (points - (low + high) / 2) / extent
     axes = run.arrays.get("codes_2d_axes", ("code 1", "code 2"))
     light, dark = (_style.make(name, 100) for name in ("default", "dark"))
     return {

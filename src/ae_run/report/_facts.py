@@ -1,5 +1,6 @@
 """What the page says about a run in words and numbers."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,7 @@ def status(run: RunData, folder: RunFolder) -> dict[str, str]:
     if kind != "finished" and done is not None:
         total = _get(run.config, "train", "epochs")
         text += f", after {number(done)} of {number(total)} epochs" if total else ""
-    resume = "" if kind == "finished" else f"ae-run resume={folder.path}"
+    resume = "" if kind == "finished" else shlex.join(["ae-run", f"resume={folder.path}"])
     error = str(run.run.get("error") or "")
     known = kind if kind in _LEADS else "running"
     return {"kind": known, "text": text, "error": error, "resume": resume}

@@ -64,10 +64,11 @@
       context.fill();
     };
     const shown = (label) => chosen.size === 0 || chosen.has(label);
+    const reach = (values) => 2 * values.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-9);
+    const [reachX, reachY] = [reach(data.x), reach(data.y)];
     const place = (index) => {
-      const side = Math.min(size.width, size.height) - 2 * margin;
-      return [size.width / 2 + (data.x[index] - .5) * side,
-        size.height / 2 - (data.y[index] - .5) * side];
+      const side = Math.min((size.width - 2 * margin) / reachX, (size.height - 2 * margin) / reachY);
+      return [size.width / 2 + data.x[index] * side, size.height / 2 - data.y[index] * side];
     };
 
     function draw() {

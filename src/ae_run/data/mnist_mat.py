@@ -1,0 +1,77 @@
+"""MNIST's 60,000 training images from a MATLAB file, put upright; a test set is held out.
+
+The file stores each image column by column, as MATLAB does, so that read row by row it is
+transposed: it looks rotated and flipped.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from ae_run.config import FileDataConfig
+from ae_run.data import Source, _arrays, _cache, _files
+from ae_run.errors import UserError
+
+_FILE = "MNIST-mat/MNIST.mat"
+_VERSION = 1
+
+
+class Config(FileDataConfig, _arrays.HeldOutConfig):
+    """Options of `data=mnist_mat`; its file is `<root>/MNIST-mat/MNIST.mat`."""
+
+    images_key: str
+    labels_key: str
+
+
+def load(config: Config) -> Source:
+    """Images `(N, 1, 28, 28)` and their labels.
+
+    Raises:
+        UserError: the file is missing, or holds something else under these keys.
+    """
+    path = _files.find(_FILE, config.root)
+    if path is None:
+        target = _files.target(_FILE, config.root)
+        raise UserError(f"{target}: not there; put the file there, or set data.root to its root")
+    keys = config.images_key, config.labels_key
+    key = _cache.digest([path], *keys)
+    arrays = _cache.decoded("mnist-mat", _VERSION, key, lambda: _decode(path, *keys))
+    where = (f"{path}: {config.images_key}", f"{path}: {config.labels_key}")
+    raw = _arrays.Raw(arrays["images"], where[0], arrays["labels"], where[1])
+    return _arrays.source(raw, None, config)
+
+
+def _decode(path: Path, images_key: str, labels_key: str) -> _cache.Arrays:
+    from scipy.io import loadmat, whosmat
+
+    try:
+        with path.open("rb") as file:
+            names = [name for name, _, _ in whosmat(file)]
+            for option, name in (("images_key", images_key), ("labels_key", labels_key)):
+                if name not in names:
+                    raise UserError(
+                        f"data.{option}={name}: {path} has no such array; "
+                        f"choices: {', '.join(names)}"
+                    )
+            arrays = loadmat(file, variable_names=[images_key, labels_key])
+    except NotImplementedError:  # version 7.3 is HDF5
+        raise UserError(f"{path}: MATLAB 7.3 format; save it with -v7 or older") from None
+    except UserError:
+        raise
+    except Exception as error:  # scipy raises what its parser stumbles over
+        raise UserError(f"{path}: not readable as a .mat file: {error}") from None
+    return {
+        "images": _upright(arrays[images_key], f"{path}: {images_key}"),
+        "labels": np.asarray(arrays[labels_key]).reshape(-1),
+    }
+
+
+def _upright(rows: np.ndarray, where: str) -> np.ndarray:
+    """Rows of pixels `(N, S·S)`, column by column → uint8 images `(N, 1, S, S)`."""
+    side = round(float(np.prod(rows.shape[1:])) ** 0.5)
+    if rows.ndim != 2 or side * side != rows.shape[1]:
+        raise UserError(
+            f"{where}: shape is {_arrays.shape_text(rows)}; must be one row of pixels per "
+            "square image, such as 60000×784"
+        )
+    return _arrays.to_images(rows.reshape(-1, side, side).transpose(0, 2, 1), where)

@@ -1,0 +1,75 @@
+"""Your own images from a NumPy `.npz` file."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from ae_run.data import Source, _arrays
+from ae_run.errors import UserError
+
+
+class Config(_arrays.HeldOutConfig):
+    """Options of `data=npz`."""
+
+    path: str | None
+    images_key: str
+    labels_key: str | None
+    test_images_key: str | None
+    test_labels_key: str | None
+
+
+def load(config: Config) -> Source:
+    """Images and labels as `_arrays.source` takes them.
+
+    Raises:
+        UserError: the file or an array in it is missing or odd.
+    """
+    if config.path is None:
+        raise UserError("data.path=null: must name your file: data.path=FILE.npz")
+    path = Path(config.path).expanduser()
+    if not path.is_file():
+        raise UserError(f"data.path={path}: no such file")
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise UserError(f"data.path={path}: must be an .npz file, as np.savez makes them")
+        with archive:
+            train = _raw(archive, path, config, "")
+            test = _raw(archive, path, config, "test_") if config.test_images_key else None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"data.path={path}: not readable as .npz: {error}") from None
+    if test is None and config.test_labels_key:
+        raise UserError("data.test_labels_key: needs data.test_images_key as well")
+    return _arrays.source(train, test, config)
+
+
+def _raw(archive: "np.lib.npyio.NpzFile", path: Path, config: Config, side: str) -> _arrays.Raw:
+    """The arrays under `<side>images_key` and `<side>labels_key`."""
+    images, images_where = _array(archive, path, config, f"{side}images_key")
+    if getattr(config, f"{side}labels_key") is None:
+        return _arrays.Raw(images, images_where, None, "")
+    return _arrays.Raw(images, images_where, *_array(archive, path, config, f"{side}labels_key"))
+
+
+def _array(
+    archive: "np.lib.npyio.NpzFile", path: Path, config: Config, option: str
+) -> tuple[np.ndarray, str]:
+    key: str = getattr(config, option)
+    if key not in archive.files:
+        none = ", or null for no labels" if "labels" in option else ""
+        raise UserError(
+            f"data.{option}={key}: {path} has no such array; "
+            f"choices: {', '.join(archive.files)}{none}"
+        )
+    try:
+        array: np.ndarray = archive[key]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise UserError(
+            f"{path}: {key} is an object array (images of mixed sizes?), which only pickle "
+            "could read; must be one array of numbers, N×H×W or N×H×W×C"
+        ) from None
+    return array, f"{path}: {key}"

@@ -1,0 +1,143 @@
+"""The command line: what it refuses, how it says so, and what it does not import."""
+
+import sys
+
+import pytest
+from conftest import FAST, run_process
+
+BAD = {
+    "model=nope": ["model=nope", "conv_ae"],
+    "data=notmnst": ["data=notmnst", "did you mean 'notmnist'?"],
+    "model.latnet_dim=3": ["model.latnet_dim", "did you mean 'model.latent_dim'?"],
+    "latent_dim=3": ["latent_dim: no such key", "model.latent_dim"],
+    "+model.foo=3": ["model.foo: no such key"],
+    "train.epochs=abc": ["train.epochs=abc", "integer"],
+    "train.epochs=1.5": ["train.epochs=1.5", "integer"],
+    "train.epochs=true": ["train.epochs=True", "integer"],
+    "train.lr=nan": ["train.lr=nan", "finite"],
+    "train.lr=0": ["train.lr=0", "greater than 0"],
+    "train.lr=[": ["train.lr=[", "KEY=VALUE"],
+    "train.optimizer=adamm": ["train.optimizer=adamm", "rmsprop", "did you mean 'adam'?"],
+    "seed=-1": ["seed=-1", "greater than or equal to 0"],
+    "seed=4294967296": ["seed=4294967296", "4294967295"],
+    "data.limit=0": ["data.limit=0", "greater than or equal to 1"],
+    "device=cuda:99": ["device=cuda:99", "cpu"],
+    "device=gpu": ["device=gpu", "auto, cpu, cuda, cuda:N or mps"],
+    "task=trian": ["task=trian", "did you mean 'train'?"],
+    "task=evaluate": ["run=RUN_DIR"],
+    "resume=/nowhere": ["resume=/nowhere", "no such run folder"],
+    "task=figures run=/nowhere": ["run=/nowhere", "no such run folder"],
+    "run=/nowhere": ["run=/nowhere", "resume=RUN_DIR"],
+    "corruption=occlusion corruption.fraction=2": ["corruption.fraction=2", "equal to 1"],
+    "model.strides=[1]": ["model.strides=[1]", "one entry per convolution"],
+    "train.monitor=nelbo": ["train.monitor=nelbo", "choices: mse"],
+    "train.patience=3 data.validation_fraction=0": ["train.patience=3", "validation_fraction=0"],
+    "-m run_dir=x seed=1,2": ["run_dir", "-m"],
+    "--config-dir nowhere": ["--config-dir nowhere", "no such folder"],
+    "--frobnicate": ["--frobnicate"],
+    "experiment=nope": ["experiment=nope"],
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_gets_one_clear_message_and_leaves_nothing(line, cli, tmp_path):
+    result = cli(*line.split())
+    assert result.code == 2
+    assert result.out == ""
+    for part in BAD[line]:
+        assert part in result.err
+    assert result.err.startswith("ae-run: ")
+    assert "Traceback" not in result.err
+    assert result.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
+
+
+def test_all_errors_come_in_one_message(cli):
+    result = cli("train.epochs=abc", "seed=-1", "model.latent_dim=0", "corruption=gaussian",
+                 "corruption.std=-1")  # fmt: skip
+    assert result.code == 2
+    for part in ("train.epochs=abc", "seed=-1", "model.latent_dim=0", "corruption.std=-1"):
+        assert part in result.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["--version"],
+        ["--cfg", "job"],
+        ["model=nope"],
+        ["model.latnet_dim=3"],
+        ["train.epochs=abc"],
+        ["seed=-1"],
+        ["resume=/nowhere"],
+        ["-sc", "install=bash"],
+    ],
+)
+def test_start_up_imports_no_heavy_package(args):
+    code = (
+        "import sys, ae_run\n"
+        f"ae_run.main({args!r})\n"
+        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn', 'optuna', 'plotly', 'scipy'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = run_process(["-c", code])
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_lists_every_option_of_every_group_with_a_line(cli):
+    from ae_run import components
+
+    result = cli("--help")
+    assert result.code == 0
+    for group in components.groups():
+        for name, line in components.options(group).items():
+            assert line, f"conf/{group}/{name}.yaml: its first line must be a comment"
+            assert any(row.split() == [name, *line.split()] for row in result.out.splitlines())
+    assert result.out.count("ae-run ") >= 3
+
+
+def test_names_are_matched_without_regard_to_case(cli):
+    result = cli("data=Digits", "corruption=NOISE", "--cfg", "job")
+    assert result.code == 0
+    assert "name: digits" in result.out
+    assert "name: gaussian" in result.out
+
+
+def test_cfg_job_prints_the_config_and_runs_nothing(cli, tmp_path):
+    result = cli("--cfg", "job", "model.latent_dim=3")
+    assert result.code == 0
+    assert "latent_dim: 3" in result.out
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_completion_offers_groups_and_options(monkeypatch, cli):
+    monkeypatch.setenv("COMP_LINE", "ae-run corruption=g")
+    result = cli("-sc", "query=bash")
+    assert "corruption=gaussian" in result.out
+
+
+def test_a_sweep_goes_on_after_a_failed_job_and_ends_with_the_worst_code(cli, tmp_path):
+    result = cli("-m", *FAST, "train.lr=-1,1e-3")
+    assert result.code == 2
+    assert "train.lr=-1" in result.err
+    runs = [path for path in (tmp_path / "outputs").glob("digits-conv_ae/*/metrics.json")]
+    assert len(runs) == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"outputs", "cache"}
+
+
+def test_config_dir_brings_the_users_own_options(cli, tmp_path):
+    mine = tmp_path / "mine" / "model"
+    mine.mkdir(parents=True)
+    (mine / "tiny.yaml").write_text("# my tiny net\ndefaults: [conv_ae, _self_]\nlatent_dim: 2\n")
+    assert "my tiny net" in cli("--config-dir", "mine", "--help").out
+    result = cli("--config-dir", "mine", "model=tiny", *FAST)
+    assert result.code == 0, result.err
+    assert result.folder.parent.name == "digits-tiny"
+
+
+def test_module_and_function_are_the_same_program():
+    done = run_process(["-m", "ae_run", "seed=-1"])
+    assert done.returncode == 2
+    assert "seed=-1" in done.stderr
+    assert sys.argv[0] != "ae-run"

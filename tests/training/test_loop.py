@@ -1,0 +1,225 @@
+"""The training loop: it learns, it stops when it must, and stopping costs nothing."""
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from ae_run import components, data, models
+from ae_run.config import validate
+from ae_run.errors import Interrupted, RunFailed
+from ae_run.models import LossTerms, conv_ae
+from ae_run.randomness import derive_seed
+from ae_run.run_folder import RunFolder
+from ae_run.training import Fit, checkpoints, fit
+from ae_run.training.loop import _order
+from ae_run.training.validation import Validator
+
+CPU = torch.device("cpu")
+
+
+def make(folder: str, *overrides: str) -> Fit:
+    """A run on a few digits."""
+    base = ["data.limit=100", "train.epochs=3", "train.batch_size=32", "train.precision=float32"]
+    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+        raw = OmegaConf.to_container(compose("config", [*base, *overrides]), resolve=True)
+    config = validate(raw)
+    dataset = data.load(config.data)
+    torch.manual_seed(derive_seed(config.seed, "init"))
+    model = models.build(config.model, dataset.image_shape)
+    torch.set_num_threads(config.train.threads or 1)
+    Path(folder).mkdir(exist_ok=True)
+    return Fit(config, model, dataset, RunFolder(Path(folder)), CPU, "float32")
+
+
+def weights(folder: str) -> bytes:
+    return Path(folder, "model.safetensors").read_bytes()
+
+
+def steady(rows: list[dict]) -> list[dict]:
+    """History without the columns that time things."""
+    return [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in rows]
+
+
+def test_thirty_two_images_can_be_learned_by_heart():
+    run = make("a", "data.limit=32", "data.validation_fraction=0", "train.epochs=600",
+               "train.weight_decay=0", "model.latent_dim=32")  # fmt: skip
+    rows = list(fit(run))
+    assert rows[-1]["train_mse"] < 0.004
+    assert rows[-1]["train_mse"] < 0.05 * rows[0]["train_mse"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        list(fit(make(name, f"seed={seed}")))
+    assert weights("a") == weights("b")
+    assert weights("a") != weights("c")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("model.dropout=0.3", "corruption=gaussian"),
+        ("train.threads=2",),
+        ("model.batch_norm=true", "train.optimizer=sgd", "train.schedule=cosine"),
+        ("train.optimizer=adamax", "train.patience=2", "train.clip_norm=0.1"),
+        ("train.optimizer=rmsprop", "train.schedule=constant", "data.validation_fraction=0"),
+    ],
+)
+def test_stopping_after_any_epoch_and_resuming_changes_nothing(options):
+    whole = list(fit(make("whole", "train.lr=1e-3", *options)))
+    for epochs in range(1, 3):
+        name = f"cut{epochs}"
+        loop = fit(make(name, "train.lr=1e-3", *options))
+        for _ in range(epochs):
+            next(loop)
+        loop.close()
+        rest = list(fit(make(name, "train.lr=1e-3", *options)))
+        assert len(rest) == 3 - epochs
+        assert weights(name) == weights("whole")
+    with Path("cut1/history.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(whole) == 3
+
+
+def test_a_killed_process_resumes_to_the_same_bytes():
+    args = ["data.limit=400", "train.epochs=12", "train.batch_size=16", "evaluate=quick"]
+    command = [sys.executable, "-m", "ae_run", *args]
+    subprocess.run([*command, "run_dir=whole"], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "run_dir=cut"], stdout=subprocess.DEVNULL)
+    history = Path("cut/history.csv")
+    deadline = time.monotonic() + 60
+    while not (history.is_file() and history.read_text().count("\n") > 3):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    done = history.read_text().count("\n") - 1
+    assert 3 <= done < 12
+    assert not Path("cut/metrics.json").exists()
+    resume = [sys.executable, "-m", "ae_run", "resume=cut"]
+    subprocess.run(resume, check=True, capture_output=True)
+    assert weights("cut") == weights("whole")
+    assert Path("cut/metrics.json").read_text() == Path("whole/metrics.json").read_text()
+
+
+def test_ctrl_c_stops_after_the_step_and_says_how_to_go_on():
+    command = [sys.executable, "-m", "ae_run", "train.epochs=100000", "run_dir=run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while not Path("run/resume.pt").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "ae-run resume=run" in err
+    assert "finished epoch" in err
+    assert "Traceback" not in err
+    assert RunFolder(Path("run")).read_json("run.json")["status"] == "interrupted"
+
+
+def test_a_stop_request_raises_after_the_step(monkeypatch):
+    run = make("a")
+    loop = fit(run)
+    next(loop)
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted) as caught:
+        next(loop)
+    assert caught.value.exit_code == 143
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_term_epoch_and_step(monkeypatch):
+    loop = fit(make("a"))
+    next(loop)
+    loop.close()
+    kept = weights("a"), Path("a/resume.pt").read_bytes()
+    steps = 0
+    loss = conv_ae.Model.loss
+
+    def broken(self, x_in, target) -> LossTerms:
+        nonlocal steps
+        steps += 1
+        terms = loss(self, x_in, target)
+        scale = math.nan if steps >= 2 else 1.0
+        return LossTerms(terms.total * scale, {"mse": terms.terms["mse"] * scale})
+
+    monkeypatch.setattr(conv_ae.Model, "loss", broken)
+    with pytest.raises(RunFailed, match=r"loss term 'mse' is not finite in epoch 2, step 2"):
+        list(fit(make("a")))
+    assert (weights("a"), Path("a/resume.pt").read_bytes()) == kept
+
+
+def test_weights_that_are_not_finite_are_never_saved():
+    run = make("a", "train.optimizer=sgd", "train.lr=1e30", "train.schedule=constant")
+    with pytest.raises(RunFailed, match="not finite in epoch 1"):
+        list(fit(run))
+    assert not Path("a/model.safetensors").exists()
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run():
+    run = make("a", "train.epochs=40", "train.patience=3", "train.lr=0.03",
+               "train.schedule=constant")  # fmt: skip
+    rows = list(fit(run))
+    scores = [row["validation_mse"] for row in rows]
+    best = scores.index(min(scores))
+    assert len(rows) < 40
+    assert len(rows) == best + 1 + 3
+    again = make("a", "train.epochs=40")
+    checkpoints.load_weights(again.folder, again.model)
+    validator = Validator(again.config, again.dataset.validation, CPU, torch.float32)
+    assert validator.scores(again.model)["mse"] == pytest.approx(min(scores), rel=1e-6)
+    assert list(fit(make("a", "train.epochs=40", "train.patience=3", "train.lr=0.03",
+                         "train.schedule=constant"))) == []  # fmt: skip
+
+
+def test_history_means_are_over_images_not_over_batches():
+    rows = [
+        list(fit(make(f"b{size}", f"train.batch_size={size}", "train.optimizer=sgd",
+                      "train.lr=1e-12", "train.epochs=1")))[0]
+        for size in (7, 80)
+    ]  # fmt: skip
+    assert rows[0]["train_mse"] == pytest.approx(rows[1]["train_mse"], rel=1e-5)
+
+
+def test_every_epoch_visits_every_image_once_in_a_new_order():
+    run = make("a", "train.batch_size=13")
+    first, second = (torch.cat(_order(run, 79, epoch)) for epoch in (1, 2))
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(79))
+    assert first.tolist() != second.tolist()
+    assert [len(batch) for batch in _order(run, 79, 1)] == [13] * 5 + [14]
+
+
+def test_constant_schedule_can_be_prolonged():
+    options = ("train.schedule=constant", "train.lr=1e-3")
+    list(fit(make("long", *options, "train.epochs=5")))
+    list(fit(make("cut", *options, "train.epochs=2")))
+    list(fit(make("cut", *options, "train.epochs=5")))
+    assert weights("cut") == weights("long")
+
+
+@pytest.mark.parametrize("precision", ["float64", "bfloat16"])
+def test_other_precisions_agree(precision):
+    rows = list(fit(make("a", "train.epochs=1")))
+    other = list(fit(replace(make("b", "train.epochs=1"), precision=precision)))
+    tolerance = {"float64": 1e-5, "bfloat16": 0.02}[precision]
+    assert other[0]["train_mse"] == pytest.approx(rows[0]["train_mse"], rel=tolerance)
+
+
+def test_no_validation_keeps_the_last_weights():
+    rows = list(fit(make("a", "data.validation_fraction=0")))
+    assert not any(name.startswith("validation_mse") for name in rows[-1])
+    state = torch.load("a/resume.pt", weights_only=True)
+    assert state["progress"]["best_epoch"] == 3
