@@ -13,12 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
 from ae_run.errors import UserError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -39,8 +42,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 class RunFolder:
     """One run's folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, quiet: bool = False) -> None:
+        """A `quiet` folder's messages go to `log.txt` alone."""
         self.path = path
+        self.quiet = quiet
+        self._lock: BaseFileLock | None = None
 
     @classmethod
     def create(cls, run_dir: str | None, label: str) -> "RunFolder":
@@ -81,18 +87,24 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from writing into this folder; freed when a process dies."""
+        """Keep other processes from writing into this folder; freed when a process dies.
+
+        The same object may take it again.
+
+        Raises:
+            UserError: another process has it.
+        """
         from filelock import FileLock, Timeout
 
-        file = FileLock(self.path / ".lock", timeout=0)
+        self._lock = self._lock or FileLock(self.path / ".lock", timeout=0)
         try:
-            file.acquire()
+            self._lock.acquire()
         except Timeout:
             raise UserError(f"{self.path}: another process is working in this folder") from None
         try:
             yield
         finally:
-            file.release()
+            self._lock.release()
 
     def file(self, name: str) -> Path:
         """The path of a file in it."""
@@ -104,10 +116,11 @@ class RunFolder:
 
     def say(self, text: str = "") -> None:
         """Print, and append to `log.txt`."""
-        from tqdm import tqdm
+        if not self.quiet:
+            from tqdm import tqdm
 
-        tqdm.write(text, file=sys.stdout)
-        sys.stdout.flush()
+            tqdm.write(text, file=sys.stdout)
+            sys.stdout.flush()
         self.log(text)
 
     def log(self, text: str) -> None:

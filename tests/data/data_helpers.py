@@ -22,6 +22,10 @@ from PIL import Image
 from ae_run import components
 
 
+# Absolute, and taken here: tests run in folders of their own.
+_REAL = Path(os.environ["AE_RUN_DATA"]).absolute() if os.environ.get("AE_RUN_DATA") else None
+
+
 def make_config(name: str, **changes: Any) -> Any:
     """The data set's own YAML, with some values changed."""
     raw = yaml.safe_load((components.conf_dir() / "data" / f"{name}.yaml").read_text("utf-8"))
@@ -31,10 +35,9 @@ def make_config(name: str, **changes: Any) -> Any:
 
 def real_data() -> Path:
     """The folder with the published data sets; the test is skipped where there is none."""
-    folder = os.environ.get("AE_RUN_TEST_DATA")
-    if not folder:
+    if _REAL is None:
         pytest.skip("needs the published data sets; set AE_RUN_DATA to their folder")
-    return Path(folder)
+    return _REAL
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:

@@ -7,6 +7,7 @@ from data_helpers import make_config, pixels
 from ae_run.data import Source, _splits
 from ae_run.errors import UserError
 
+GOLDEN = [6, 11, 4, 10, 2, 9, 8, 1, 3, 7, 0, 5]  # of this seed, now and in every version
 UNEVEN = np.repeat(np.arange(4), [500, 300, 150, 50])
 
 
@@ -40,9 +41,6 @@ def test_a_seed_means_the_same_order_for_ever():
     assert _splits.stratified_order(labels, 1).tolist() != GOLDEN
 
 
-GOLDEN: list[int] = []
-
-
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
 def test_splits_are_disjoint_complete_and_stratified(fraction):
     given = source()
@@ -58,7 +56,9 @@ def test_splits_are_disjoint_complete_and_stratified(fraction):
 
 def test_images_keep_their_labels():
     given = source()
-    label_of = {image.tobytes(): label for image, label in zip(given.images, given.labels)}
+    label_of = {
+        image.tobytes(): label for image, label in zip(given.images, given.labels, strict=True)
+    }
     data = split(given)
     for part in (data.train, data.validation):
         assert [label_of[row] for row in rows(part)] == part.labels.tolist()
@@ -91,7 +91,7 @@ def test_limit_keeps_a_prefix_of_train_and_validation_and_of_test(limit):
     [
         ({"limit": 1}, "data.limit=1: leaves no validation image.* to 3 or more"),
         ({"limit": 2}, "data.limit=2: leaves no validation image.* to 3 or more"),
-        ({"limit": 1, "validation_fraction": 0.9}, "data.limit=1: leaves no train.* to 2 or more"),
+        ({"limit": 1, "validation_fraction": 0.6}, "data.limit=1: leaves no train.* to 2 or more"),
         ({"validation_fraction": 0.001}, "data.validation_fraction=0.001: leaves no validation"),
         ({"validation_fraction": 0.999}, "data.validation_fraction=0.999: leaves no train"),
     ],
@@ -103,7 +103,7 @@ def test_a_split_without_images_is_refused(changes, words):
 
 def test_the_named_limit_is_enough():
     split(source(), limit=3)
-    split(source(), limit=2, validation_fraction=0.9 - 0.4)
+    split(source(), limit=2, validation_fraction=0.6)
     assert len(split(source(), limit=1, validation_fraction=0.0).train) == 1
 
 
@@ -148,5 +148,5 @@ def test_hold_out_is_stratified_and_leaves_the_rest_in_order():
 
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_hold_out_refuses_an_empty_side(fraction):
-    with pytest.raises(UserError, match="data.test_fraction=.*of 10"):
+    with pytest.raises(UserError, match=r"data\.test_fraction=.*of 10"):
         _splits.hold_out(pixels(10, 1, 8, 8), np.zeros(10, np.int64), fraction, seed=0)

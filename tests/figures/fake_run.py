@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from ae_run.config import FiguresConfig
 from ae_run.run_folder import RunFolder
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -86,6 +87,11 @@ def make(
         },
     )
     return folder
+
+
+def options(*formats: str, style: str = "default", dpi: int = 50) -> FiguresConfig:
+    """Options for quick drawings."""
+    return FiguresConfig.model_validate({"format": formats or ("png",), "style": style, "dpi": dpi})
 
 
 def change_json(folder: RunFolder, name: str, **changes: Any) -> None:

@@ -72,7 +72,8 @@ def _make_folder(folder: Path) -> bool:
 def _read(path: Path) -> Arrays | None:
     """The arrays, or None where there are none that can be read whole."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here since numpy, given a path, leaves a torn file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except Exception:  # zipfile, zlib, struct and numpy each have their own for a torn file
         return None

@@ -29,7 +29,8 @@ def writable(folder: Path) -> bool:
         folder = folder.parent
     # The mode is looked at as well since root may write anywhere: whoever took every write bit
     # off a shared folder meant it for a container's root, too.
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+    can = folder.is_dir() and os.access(folder, os.W_OK)
+    return can and bool(folder.stat().st_mode & 0o222)
 
 
 @contextmanager

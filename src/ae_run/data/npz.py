@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -32,17 +33,23 @@ def load(config: Config) -> Source:
     if not path.is_file():
         raise UserError(f"data.path={path}: no such file")
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"data.path={path}: must be an .npz file, as np.savez makes them")
-        with archive:
-            train = _raw(archive, path, config, "")
-            test = _raw(archive, path, config, "test_") if config.test_images_key else None
+        with path.open("rb") as file:  # numpy, given a path, leaves a torn file open
+            train, test = _read(file, path, config)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"data.path={path}: not readable as .npz: {error}") from None
     if test is None and config.test_labels_key:
         raise UserError("data.test_labels_key: needs data.test_images_key as well")
     return _arrays.source(train, test, config)
+
+
+def _read(file: IO[bytes], path: Path, config: Config) -> tuple[_arrays.Raw, _arrays.Raw | None]:
+    """The arrays of train, and of test if the config names them."""
+    archive = np.load(file, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise UserError(f"data.path={path}: must be an .npz file, as np.savez makes them")
+    with archive:
+        train = _raw(archive, path, config, "")
+        return train, _raw(archive, path, config, "test_") if config.test_images_key else None
 
 
 def _raw(archive: "np.lib.npyio.NpzFile", path: Path, config: Config, side: str) -> _arrays.Raw:

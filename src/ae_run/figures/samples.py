@@ -1,4 +1,4 @@
-"""Test images, in the order of their classes."""
+"""Images of the data set, in the order of their classes."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,7 +8,7 @@ from ae_run.figures._run_data import RunData
 from ae_run.figures._style import Style
 
 TITLE = "Samples"
-CAPTION = "Images of the test set with their classes, as the model gets them."
+CAPTION = "Images of the data set with their classes, as the model gets them."
 
 
 def draw(run: RunData, style: Style) -> Figure | None:

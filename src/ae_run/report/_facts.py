@@ -111,8 +111,8 @@ def tiles(run: RunData) -> list[Tile]:
 
 def bars(run: RunData) -> list[dict[str, Any]]:
     """Test MSE of the model beside the baselines: name, value, length in percent."""
-    latent_dim = run.metrics.get("latent_dim")
-    pca = f"PCA, {latent_dim} components" if latent_dim else "PCA"
+    count = _get(run.metrics, "baseline", "pca", "components") or run.metrics.get("latent_dim")
+    pca = f"PCA, {count} components" if count else "PCA"
     values = {
         "this model": run.score("mse"),
         pca: run.score("baseline", "pca", "mse"),
@@ -190,7 +190,8 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         "parameters": number(of["parameters"]) if "parameters" in of else None,
         "epochs": epochs if "epochs_done" in of else None,
         "training speed": f"{rate:,.0f} images/s" if isinstance(rate, int | float) else None,
-        "time": seconds(of["wall_seconds"]) if "wall_seconds" in of else None,
+        # A run that is going on tells its phases only.
+        "time": seconds(of.get("wall_seconds") or sum(phases.values())) if phases else None,
         "of which": ", ".join(f"{name} {seconds(took)}" for name, took in phases.items()),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "git revision": of.get("git_revision"),

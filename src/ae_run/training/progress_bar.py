@@ -21,7 +21,7 @@ class ProgressBar:
         self._images = images
         self._epochs = epochs
         self._epoch = done
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and not folder.quiet
         self._last_line = -_SECONDS_BETWEEN_LINES
         self._bar = tqdm(
             total=images * epochs, initial=images * done, unit="img", unit_scale=True,

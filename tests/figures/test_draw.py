@@ -1,0 +1,120 @@
+"""Drawing into a folder: formats, styles, repetition, and odd runs."""
+
+from collections.abc import Callable
+
+import fake_run
+import numpy as np
+import pytest
+
+from ae_run import figures
+from ae_run.errors import UserError
+from ae_run.run_folder import RunFolder
+
+MakeRun = Callable[..., RunFolder]
+MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+HOSTILE = (
+    "$\\frac{", "<script>alert(1)</script>", "お", "a\nb\tc", "x" * 300, "", "%s {0}", "_", "-", "é",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("formats", [("png",), ("pdf",), ("svg",), ("png", "pdf", "svg")])
+def test_writes_the_formats_that_were_asked_for(
+    formats: tuple[str, ...], make_run: MakeRun
+) -> None:
+    folder = make_run()
+    written = figures.draw(folder, fake_run.options(*formats))
+    assert {path.suffix[1:] for path in written} == set(formats)
+    for path in written:
+        assert path.parent == folder.file("figures")
+        assert path.read_bytes().startswith(MAGIC[path.suffix[1:]])
+    assert set(written) == set(folder.file("figures").iterdir()), "and leaves nothing else"
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_the_same_run_gives_the_same_bytes(kind: str, make_run: MakeRun) -> None:
+    folder = make_run(epochs=3)
+    first = {p.name: p.read_bytes() for p in figures.draw(folder, fake_run.options(kind))}
+    second = {p.name: p.read_bytes() for p in figures.draw(folder, fake_run.options(kind))}
+    assert first == second
+
+
+def test_styles_differ_in_every_figure(make_run: MakeRun) -> None:
+    folder = make_run()
+    seen = [
+        {p.name: p.read_bytes() for p in figures.draw(folder, fake_run.options(style=style))}
+        for style in ("default", "paper", "dark")
+    ]
+    for name in seen[0]:
+        assert len({style[name] for style in seen}) == 3, name
+
+
+def test_a_figure_whose_arrays_are_gone_is_removed(make_run: MakeRun) -> None:
+    folder = make_run()
+    figures.draw(folder, fake_run.options("png", "pdf"))
+    arrays = folder.read_arrays("artifacts.npz")
+    kept = {key: array for key, array in arrays.items() if not key.startswith("samples")}
+    folder.write_arrays("artifacts.npz", kept)
+    figures.draw(folder, fake_run.options())
+    assert not list(folder.file("figures").glob("samples.*"))
+    assert folder.has("figures/worst.png")
+    assert folder.has("figures/worst.pdf"), "another format stays"
+
+
+def test_a_run_that_has_only_begun_has_no_figures(make_run: MakeRun) -> None:
+    folder = make_run()
+    for name in ("history.csv", "metrics.json", "artifacts.npz", "run.json"):
+        folder.file(name).unlink()
+    assert figures.draw(folder, fake_run.options()) == []
+
+
+def test_a_torn_file_is_named(make_run: MakeRun) -> None:
+    folder = make_run()
+    folder.file("artifacts.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(UserError, match=r"artifacts\.npz"):
+        figures.draw(folder, fake_run.options())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"channels": 1, "size": 8, "classes": 2},
+        {"channels": 3, "size": 64, "classes": 47, "latent_dim": 32},
+        {"size": 20, "latent_dim": 1},
+        {"channels": 3, "size": 28, "latent_dim": 2, "corrupted": True},
+        {"vae": True, "epochs": 1},
+        {"stages": 3, "epochs": 9},
+        {"names": HOSTILE},
+    ],
+    ids=lambda options: ",".join(options),
+)
+@pytest.mark.parametrize("style", ["default", "dark"])
+def test_odd_runs_are_drawn_without_a_warning(
+    options: dict[str, object], style: str, make_run: MakeRun
+) -> None:
+    folder = make_run(**options)
+    fake_run.add_more(folder)
+    names = {path.stem for path in figures.draw(folder, fake_run.options(style=style, dpi=40))}
+    assert {"samples", "loss_curves", "reconstructions", "codes", "robustness"} <= names
+
+
+def test_a_label_of_many_lines_does_not_grow_the_picture(make_run: MakeRun) -> None:
+    folder = make_run()
+    fake_run.change_json(folder, "run.json", label="$x_{" * 200 + "\n" * 50)
+    figures.draw(folder, fake_run.options())
+    assert folder.file("figures/loss_curves.png").stat().st_size < 100_000
+
+
+def test_null_scores_leave_a_gap(make_run: MakeRun) -> None:
+    folder = make_run(corrupted=True)
+    metrics = folder.read_json("metrics.json")
+    for key in ("mse", "input_mse", "snr_db", "input_snr_db"):
+        metrics["robustness"]["gaussian"][key][0] = None
+    folder.write_json("metrics.json", metrics)
+    names = {path.stem for path in figures.draw(folder, fake_run.options())}
+    assert {"robustness", "denoising_levels"} <= names
+
+
+def test_labels_beyond_the_class_names_are_numbered(make_run: MakeRun) -> None:
+    folder = make_run()
+    fake_run.change_arrays(folder, class_names=np.array(["only one"]))
+    assert figures.draw(folder, fake_run.options())
