@@ -19,7 +19,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ae_run import components
 from ae_run.errors import UserError
@@ -36,6 +36,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
 Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+Pair = Annotated[Naturals, Field(min_length=2, max_length=2)]
+Pairs = Annotated[tuple[Pair, ...], Field(strict=False)]
+Levels = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
 
 
 class ComponentConfig(Schema):
@@ -125,16 +128,79 @@ class RobustnessConfig(Schema):
     """One robustness curve: a corruption, and the levels at which it is scored."""
 
     corruption: AnyCorruption
-    levels: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False, min_length=1)]
+    levels: Annotated[Levels, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _levels_in_bounds(self) -> "RobustnessConfig":
+        if type(self.corruption) is CorruptionConfig:
+            return self  # its own options have not been looked at yet
+        from ae_run import corruptions
+
+        for level in self.levels:
+            try:
+                corruptions.at_level(self.corruption, level)
+            except ValidationError as error:
+                rule = error.errors()[0]["msg"].replace("Input should be", "must be")
+                name = corruptions.level_name(self.corruption)
+                raise PydanticCustomError(
+                    "level", "levels: {level} is no {name}: {rule}",
+                    {"level": f"{level:g}", "name": name, "rule": rule},
+                ) from None  # fmt: skip
+        return self
+
+
+class LatentConfig(Schema):
+    """What is decoded to look at the latent space."""
+
+    path_classes: Pairs | None
+    path_images: Pairs | None
+    path_steps: Annotated[int, Field(ge=2)]
+    variances: Levels
+    samples: Annotated[int, Field(ge=0)]
+    grid_dims: Pair | None
+    grid_size: Annotated[int, Field(ge=2)]
+    grid_range: Annotated[float, Field(gt=0)]
+
+
+class ConvergenceConfig(Schema):
+    """Manifold convergence: the output fed back as the input."""
+
+    starts: Positive
+    max_steps: Positive
+    threshold: Annotated[float, Field(ge=0)]
+
+
+class MlpConfig(Schema):
+    """The classifier with hidden layers."""
+
+    widths: Positives
+    batch_size: Positive
+    lr: Annotated[float, Field(gt=0)]
+    epochs: Positive
+
+
+class ProbeConfig(Schema):
+    """Classifiers on frozen codes."""
+
+    classifiers: Annotated[tuple[Literal["softmax", "mlp", "knn"], ...], Field(strict=False)]
+    l2: Annotated[Levels, Field(min_length=1)]
+    neighbours: Annotated[Positives, Field(min_length=1)]
+    mlp: MlpConfig
 
 
 class EvaluateConfig(Schema):
-    """What is scored, and how much of it is kept for the figures."""
+    """What is scored, and how much of it is kept for the figures; null switches a part off."""
 
     batch_size: Positive
     grid: Positive
     points: Positive
-    robustness: dict[str, RobustnessConfig]
+    robustness: dict[str, RobustnessConfig] | None
+    own_levels: Levels
+    latent: LatentConfig | None
+    probe: ProbeConfig | None
+    convergence: ConvergenceConfig | None
+    tsne: Annotated[tuple[Literal[2, 3], ...], Field(strict=False)]
+    log_likelihood_samples: Positive | None
 
 
 class FiguresConfig(Schema):

@@ -64,70 +64,76 @@ def image_keys(images: np.ndarray) -> Tensor:
 
 
 class KeyedNoise:
-    """Noise that depends on (seed, image) alone: the same numbers on every device.
+    """Noise that depends on (seed, image) alone, in whatever batch the image comes.
 
     A counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as
     1, 2, 3") with the mixing function of SplitMix64 (Steele et al. 2014): integer arithmetic
     on whole batches, and no loop over images. The n-th call draws the n-th stream; after
-    `rewind` the same calls draw the same numbers, from memory.
+    `rewind` the same calls draw the same numbers, from memory. The bits are the same on every
+    device, and so are uniform numbers; normal ones go through log and cos, which devices round
+    differently in the last digit.
     """
 
     def __init__(self, keys: Tensor, seed: int = 0) -> None:
         self._keys = keys
         self._seed = seed
         self._calls = 0
-        self._drawn: dict[tuple[int, str, tuple[int, ...]], Tensor] = {}
+        self._drawn: dict[tuple[int, str, tuple[int, ...], torch.dtype], Tensor] = {}
 
     def rewind(self) -> None:
         """Start again with the first stream."""
         self._calls = 0
 
     def uniform(self, like: Tensor, *shape: int) -> Tensor:
-        """See `Noise`."""
+        """See `Noise`; multiples of 2⁻²⁴, the same in float32 and float64."""
         return self._draw("uniform", like, shape)
 
     def normal(self, like: Tensor, *shape: int) -> Tensor:
-        """See `Noise`; by the Box–Muller transform."""
+        """See `Noise`; by the Box–Muller transform, so that none lies beyond 5.8."""
         return self._draw("normal", like, shape)
 
     def _draw(self, kind: str, like: Tensor, shape: tuple[int, ...]) -> Tensor:
         self._calls += 1
-        known = self._drawn.get((self._calls, kind, shape))
-        if known is not None:
-            return known
-        numbers = self._uniform(2 * self._calls, like, shape)
-        if kind == "normal":
-            radius = torch.sqrt(-2.0 * torch.log1p(-numbers))
-            angle = 2.0 * math.pi * self._uniform(2 * self._calls + 1, like, shape)
-            numbers = radius * torch.cos(angle)
-        self._drawn[self._calls, kind, shape] = numbers
-        return numbers
+        key = (self._calls, kind, shape, like.dtype)
+        if key not in self._drawn:
+            bits = self._bits(self._calls, math.prod(shape))
+            numbers = _unit(bits, 40, like.dtype)
+            if kind == "normal":
+                radius = torch.log1p(-numbers).mul_(-2).sqrt_()
+                # The next 24 bits of the same 64: independent of the first, at no further cost.
+                numbers = _unit(bits, 16, like.dtype).mul_(2 * math.pi).cos_().mul_(radius)
+            self._drawn[key] = numbers.reshape(len(self._keys), *shape)
+        return self._drawn[key]
 
-    def _uniform(self, number: int, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        stream = derive_seed(self._seed, "image-noise", number)
-        count = math.prod(shape)
+    def _bits(self, stream: int, count: int) -> Tensor:
+        """64 random bits per image and place: int64 (B, count)."""
+        key = _mix(self._keys ^ derive_seed(self._seed, "image-noise", stream))
         counter = torch.arange(count, device=self._keys.device, dtype=torch.int64)
-        key = _mix(self._keys ^ stream)
-        bits = _mix(key[:, None] + counter[None, :] * _GAMMA)  # (B, count)
-        numbers: Tensor = _logical_shift(bits, 40).to(like.dtype) * 2.0**-24
-        return numbers.reshape(like.shape[0], *shape)
+        return _mix(key[:, None] + counter * _GAMMA)
+
+
+def _unit(bits: Tensor, shift: int, dtype: torch.dtype) -> Tensor:
+    """Numbers in [0, 1) from 24 of the bits, those from `shift` up."""
+    return ((bits >> shift) & (2**24 - 1)).to(dtype).mul_(2.0**-24)
 
 
 def _signed(value: int) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
+# Constants of SplitMix64, as int64. Sums and products wrap around at 2⁶⁴, as its own do.
 _GAMMA = _signed(0x9E3779B97F4A7C15)
 _M1 = _signed(0xBF58476D1CE4E5B9)
 _M2 = _signed(0x94D049BB133111EB)
 
 
-def _logical_shift(bits: Tensor, n: int) -> Tensor:
-    """Shift int64 right by n bits, filling with zeros."""
-    return (bits >> n) & (2 ** (64 - n) - 1)
-
-
 def _mix(bits: Tensor) -> Tensor:
-    bits = (bits ^ _logical_shift(bits, 30)) * _M1
-    bits = (bits ^ _logical_shift(bits, 27)) * _M2
-    return bits ^ _logical_shift(bits, 31)
+    """SplitMix64's finalizer, a bijection of 64 bits."""
+    bits = _shift_xor(bits, 30).mul_(_M1)
+    bits = _shift_xor(bits, 27).mul_(_M2)
+    return _shift_xor(bits, 31)
+
+
+def _shift_xor(bits: Tensor, n: int) -> Tensor:
+    # int64 shifts copy the sign bit in from the left; the mask takes it out.
+    return (bits >> n).bitwise_and_(2 ** (64 - n) - 1).bitwise_xor_(bits)

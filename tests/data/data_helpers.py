@@ -21,7 +21,6 @@ from PIL import Image
 
 from ae_run import components
 
-
 # Absolute, and taken here: tests run in folders of their own.
 _REAL = Path(os.environ["AE_RUN_DATA"]).absolute() if os.environ.get("AE_RUN_DATA") else None
 

@@ -240,7 +240,7 @@ def _images(
 
 
 def _codes(
-    channels: int, size: int, classes: int, latent_dim: int, rng: np.random.Generator, n: int = 800
+    channels: int, size: int, classes: int, latent_dim: int, rng: np.random.Generator, n: int = 300
 ) -> dict[str, np.ndarray]:
     labels = rng.integers(0, classes, n)
     centers = rng.normal(0, 3, (classes, max(2, latent_dim)))

@@ -13,10 +13,19 @@ from ae_run.run_folder import RunFolder
 MakeRun = Callable[..., RunFolder]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 HOSTILE = (
-    "$\\frac{", "<script>alert(1)</script>", "お", "a\nb\tc", "x" * 300, "", "%s {0}", "_", "-", "é",
+    "$\\frac{", "<script>alert(1)</script>", "お", "a\nb\tc", "x" * 300,
+    "", "%s {0}", "_", "-", "é",
 )  # fmt: skip
 
 
+@pytest.fixture
+def two_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one figure of lines and one of images, where what is drawn does not matter."""
+    files = [file for file in figures.available() if file.name in ("loss_curves", "samples")]
+    monkeypatch.setattr(figures, "available", lambda: files)
+
+
+@pytest.mark.usefixtures("two_figures")
 @pytest.mark.parametrize("formats", [("png",), ("pdf",), ("svg",), ("png", "pdf", "svg")])
 def test_writes_the_formats_that_were_asked_for(
     formats: tuple[str, ...], make_run: MakeRun
@@ -30,6 +39,7 @@ def test_writes_the_formats_that_were_asked_for(
     assert set(written) == set(folder.file("figures").iterdir()), "and leaves nothing else"
 
 
+@pytest.mark.usefixtures("two_figures")
 @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
 def test_the_same_run_gives_the_same_bytes(kind: str, make_run: MakeRun) -> None:
     folder = make_run(epochs=3)
@@ -50,7 +60,8 @@ def test_styles_differ_in_every_figure(make_run: MakeRun) -> None:
 
 def test_a_figure_whose_arrays_are_gone_is_removed(make_run: MakeRun) -> None:
     folder = make_run()
-    figures.draw(folder, fake_run.options("png", "pdf"))
+    figures.draw(folder, fake_run.options())
+    folder.file("figures/worst.pdf").write_bytes(b"%PDF")
     arrays = folder.read_arrays("artifacts.npz")
     kept = {key: array for key, array in arrays.items() if not key.startswith("samples")}
     folder.write_arrays("artifacts.npz", kept)
@@ -75,19 +86,18 @@ def test_a_torn_file_is_named(make_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("style", "options"),
     [
-        {"channels": 1, "size": 8, "classes": 2},
-        {"channels": 3, "size": 64, "classes": 47, "latent_dim": 32},
-        {"size": 20, "latent_dim": 1},
-        {"channels": 3, "size": 28, "latent_dim": 2, "corrupted": True},
-        {"vae": True, "epochs": 1},
-        {"stages": 3, "epochs": 9},
-        {"names": HOSTILE},
+        ("default", {"channels": 1, "size": 8, "classes": 2}),
+        ("default", {"channels": 3, "size": 64, "classes": 47, "latent_dim": 32}),
+        ("paper", {"size": 20, "latent_dim": 1}),
+        ("dark", {"channels": 3, "size": 28, "latent_dim": 2, "corrupted": True}),
+        ("dark", {"vae": True, "epochs": 1}),
+        ("default", {"stages": 3, "epochs": 9}),
+        ("paper", {"names": HOSTILE}),
     ],
-    ids=lambda options: ",".join(options),
+    ids=["tiny", "colour-47", "1-d", "2-d", "vae", "stages", "hostile"],
 )
-@pytest.mark.parametrize("style", ["default", "dark"])
 def test_odd_runs_are_drawn_without_a_warning(
     options: dict[str, object], style: str, make_run: MakeRun
 ) -> None:
@@ -97,6 +107,7 @@ def test_odd_runs_are_drawn_without_a_warning(
     assert {"samples", "loss_curves", "reconstructions", "codes", "robustness"} <= names
 
 
+@pytest.mark.usefixtures("two_figures")
 def test_a_label_of_many_lines_does_not_grow_the_picture(make_run: MakeRun) -> None:
     folder = make_run()
     fake_run.change_json(folder, "run.json", label="$x_{" * 200 + "\n" * 50)

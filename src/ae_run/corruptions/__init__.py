@@ -2,7 +2,9 @@
 
 Contract of a corruption file: `Config`, a `CorruptionConfig`; `LEVEL`, the option that is its
 strength, 0 being the identity; and `corrupt(config, images, noise) -> images`, one tensor
-operation on a whole batch (B, C, H, W) in [0, 1], with all its random numbers from `noise`.
+operation on a whole batch (B, C, H, W) in [0, 1], with all its random numbers from `noise`. It
+neither changes `images` in place nor reads a value back from the device, so that it can be part
+of a CUDA graph; and it draws the same numbers at every level above 0, so that levels are paired.
 A corruption belongs to the training step, not to the data: corrupted in, clean target.
 """
 
@@ -29,10 +31,18 @@ def level_name(config: CorruptionConfig) -> str:
     return name
 
 
+def level(config: CorruptionConfig) -> float:
+    """This corruption's strength; 0 for `none`, which has no such option."""
+    return float(getattr(config, level_name(config), 0.0))
+
+
 def at_level(config: CorruptionConfig, level: float) -> CorruptionConfig:
-    """The same corruption at another strength.
+    """The same corruption at another strength; `none` is the same at any.
 
     Raises:
         ValidationError: the level is out of the option's bounds.
     """
-    return type(config).model_validate({**dict(config), level_name(config): level})
+    name = level_name(config)
+    if not hasattr(config, name):
+        return config
+    return type(config).model_validate({**dict(config), name: level})

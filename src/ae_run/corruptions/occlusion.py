@@ -5,10 +5,9 @@ wholly inside the image; where the square would be larger than the shorter side,
 rectangle over that whole side.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from ae_run.config import CorruptionConfig, Fraction
@@ -22,7 +21,7 @@ class Config(CorruptionConfig):
 
     fraction: Fraction
     position: Literal["random", "centre"]
-    value: Annotated[float, Field(ge=0, le=1)]
+    value: Fraction
 
 
 def patch_size(fraction: float, height: int, width: int) -> tuple[int, int]:
@@ -40,16 +39,16 @@ def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
     """The images with their patches; at fraction 0 the identity."""
     height, width = images.shape[2:]
     h, w = patch_size(config.fraction, height, width)
-    if h == 0 or w == 0:
-        return images
     if config.position == "random":
         at = noise.uniform(images, 2)  # (B, 2)
     else:
         at = images.new_full((len(images), 2), 0.5)
+    if h == 0 or w == 0:
+        return images  # after drawing, so that what follows in a chain draws the same numbers
     top = (at[:, 0] * (height - h + 1)).floor().clamp(max=height - h)
     left = (at[:, 1] * (width - w + 1)).floor().clamp(max=width - w)
     inside = _inside(top, h, height)[:, :, None] & _inside(left, w, width)[:, None, :]
-    return torch.where(inside[:, None], config.value, images)
+    return images.masked_fill(inside[:, None], config.value)
 
 
 def _inside(start: Tensor, length: int, total: int) -> Tensor:

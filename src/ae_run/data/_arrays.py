@@ -90,13 +90,18 @@ def to_labels(
     Raises:
         UserError: another shape or type.
     """
-    flat = [_one_per_image(array, where) for array, where in zip(arrays, wheres, strict=True)]
+    flat = [one_per_image(array, where) for array, where in zip(arrays, wheres, strict=True)]
     values, index = np.unique(np.concatenate(flat), return_inverse=True)
     ends = np.cumsum([len(array) for array in flat])[:-1]
     return np.split(index.astype(np.int64), ends), tuple(str(value) for value in values)
 
 
-def _one_per_image(array: np.ndarray, where: str) -> np.ndarray:
+def one_per_image(array: np.ndarray, where: str) -> np.ndarray:
+    """Labels as `(N,)`, whole floats as int64.
+
+    Raises:
+        UserError: see `to_labels`.
+    """
     if array.ndim not in (1, 2) or array.size != len(array):
         raise UserError(f"{where}: shape is {shape_text(array)}; must be one label per image")
     array = array.reshape(-1)

@@ -10,17 +10,25 @@ from pathlib import Path
 import numpy as np
 
 from ae_run.data import Source, _files, cache_dir
+from ae_run.errors import UserError
 from ae_run.run_folder import write_bytes
 
 Arrays = dict[str, np.ndarray]
 
 
 def digest(files: Iterable[Path], *options: object) -> str:
-    """Hex digest of the content of files and of the options that the decoder has."""
+    """Hex digest of the content of files and of the options that the decoder has.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
     whole = hashlib.sha256(repr(options).encode())
     for path in files:
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     return whole.hexdigest()
 
 

@@ -7,13 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ae_run.data import cache_dir, root_dir
+from ae_run.errors import UserError
 
 
 def find(relative: str, root: str | None) -> Path | None:
-    """A file below the root, or else below the cache, where it goes if the root is read-only."""
+    """A file below the root, or else below the cache, where it goes if the root is read-only.
+
+    Raises:
+        UserError: a folder on the way cannot be read.
+    """
     for folder in (root_dir(root), cache_dir()):
-        if (folder / relative).is_file():
-            return folder / relative
+        try:
+            if (folder / relative).is_file():
+                return folder / relative
+        except OSError as error:
+            raise UserError(f"{folder / relative}: cannot be read: {error.strerror}") from None
     return None
 
 

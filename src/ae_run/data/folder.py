@@ -48,7 +48,10 @@ def load(config: Config) -> Source:
 def _files(root: Path) -> tuple[Path, list[Path]]:
     """The folder, and all files in its sub-folders, in order; hidden ones are left out."""
     found = []
-    classes = [entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."]
+    try:
+        classes = [entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."]
+    except OSError as error:
+        raise UserError(f"data.path={root}: cannot be read: {error.strerror}") from None
     for folder, subfolders, names in (walk for entry in classes for walk in os.walk(entry)):
         subfolders[:] = [name for name in subfolders if name[0] != "."]
         found += [Path(folder, name) for name in names if name[0] != "."]

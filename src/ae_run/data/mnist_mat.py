@@ -61,8 +61,8 @@ def _decode(path: Path, images_key: str, labels_key: str) -> _cache.Arrays:
     except Exception as error:  # scipy raises what its parser stumbles over
         raise UserError(f"{path}: not readable as a .mat file: {error}") from None
     return {
-        "images": _upright(arrays[images_key], f"{path}: {images_key}"),
-        "labels": np.asarray(arrays[labels_key]).reshape(-1),
+        "images": _upright(np.asarray(arrays[images_key]), f"{path}: {images_key}"),
+        "labels": _arrays.one_per_image(np.asarray(arrays[labels_key]), f"{path}: {labels_key}"),
     }
 
 

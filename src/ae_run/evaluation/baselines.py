@@ -1,54 +1,54 @@
 """What a score has to beat: PCA with the same code size, and the mean image."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from ae_run.data import Part
+from ae_run.data._batches import DeviceImages
+from ae_run.evaluation.meter import Meter
+from ae_run.models._base import mse
 
 
-def baselines(train: Part, test: Part, latent_dim: int) -> dict[str, dict[str, float]]:
+@dataclass(frozen=True)
+class Pca:
+    """Principal components of the clean training images, on the device of the model."""
+
+    mean: Tensor
+    """(C·H·W,)"""
+    components: Tensor
+    """(k, C·H·W), orthonormal rows."""
+
+    @classmethod
+    def fit(cls, train: Part, latent_dim: int, device: torch.device) -> "Pca":
+        """As many components as the code has dimensions, or as the images allow."""
+        from sklearn.decomposition import PCA
+
+        x = train.images.reshape(len(train), -1).astype(np.float32) / 255
+        pca = PCA(min(latent_dim, *x.shape), copy=False, random_state=0).fit(x)
+        mean, components = (torch.from_numpy(a) for a in (pca.mean_, pca.components_))
+        return cls(mean.to(device), components.to(device))
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) → their projections, of the same shape."""
+        codes = (images.flatten(1) - self.mean) @ self.components.T
+        return torch.addmm(self.mean, codes, self.components).reshape(images.shape)
+
+
+def baselines(pca: Pca, test: DeviceImages, batch_size: int) -> dict[str, dict[str, Any]]:
     """Test MSE, in units of [0, 1] pixels, of baselines fitted to the training images.
 
-    `pca`: principal components with the code size of the model, or as many as the images
-    allow. `mean`: every image reconstructed as the mean training image.
+    `pca`: see `Pca`. `mean`: every image reconstructed as the mean training image.
     """
-    from sklearn.decomposition import PCA
-
-    x, y = _flat(train), _flat(test)
-    components = min(latent_dim, *x.shape)
-    pca = PCA(components, random_state=0).fit(x)
-    output = pca.inverse_transform(pca.transform(y))
+    meter = Meter()
+    for target in test.batches(batch_size):
+        mean = pca.mean.reshape(target.shape[1:])
+        meter.add({"pca": mse(pca.reconstruct(target), target), "mean": mse(mean, target)})
+    means = meter.means()
     return {
-        "pca": {"mse": _mse(output, y), "components": components},
-        "mean": {"mse": _mse(x.mean(0), y)},
+        "pca": {"mse": means["pca"], "components": len(pca.components)},
+        "mean": {"mse": means["mean"]},
     }
-
-
-def project_to_2d(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (n, d) in two dimensions (n, 2), and the names of the axes (2,).
-
-    As they are where d is 1 or 2 (a second coordinate of 0 is added to one), else by PCA.
-    """
-    n, d = codes.shape
-    if d == 1:
-        return np.hstack([codes, np.zeros_like(codes)]), np.array(["code", ""])
-    if d == 2:
-        return codes, np.array(["code 1", "code 2"])
-    from sklearn.decomposition import PCA
-
-    pca = PCA(min(2, n), random_state=0).fit(codes)
-    points = pca.transform(codes)
-    shares = pca.explained_variance_ratio_
-    if points.shape[1] < 2:
-        points, shares = np.pad(points, ((0, 0), (0, 1))), np.append(shares, 0.0)
-    names = [
-        f"PC {i + 1} ({share:.0%} of variance)" for i, share in enumerate(np.nan_to_num(shares))
-    ]
-    return points.astype(np.float32), np.array(names)
-
-
-def _flat(part: Part) -> np.ndarray:
-    return part.images.reshape(len(part), -1).astype(np.float32) / 255
-
-
-def _mse(output: np.ndarray, target: np.ndarray) -> float:
-    return float(np.square(output - target, dtype=np.float64).mean())

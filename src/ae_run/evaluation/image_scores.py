@@ -10,49 +10,60 @@ from ae_run.models._base import mse
 
 SMALLEST_MSE = 1e-10
 """Floor of the MSE in decibel scores, so that a perfect image has 100 dB and not infinity."""
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+class Target:
+    """Clean images (B, C, H, W) in [0, 1], with what many scores against them share."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+        height, width = images.shape[2:]
+        size = min(11, height - 1 + height % 2, width - 1 + width % 2)
+        self._rows = _filter(height, size, images.device, images.dtype)
+        self._columns = _filter(width, size, images.device, images.dtype).T
+        self._power = images.square().flatten(1).mean(1)
+        self._mean = self._local_mean(images)
+        self._variance = self._local_mean(images.square()) - self._mean.square()
+
+    def scores(self, output: Tensor) -> dict[str, Tensor]:
+        """All image scores of outputs (B, C, H, W), (B,) each.
+
+        `mse`: mean over pixels. `psnr_db`: 10·log10(1 / mse). `snr_db`: 10·log10(mean square of
+        the target / mse), NaN for a blank target. `ssim`: see `ssim`.
+        """
+        error = mse(output, self.images)
+        floored = error.clamp(min=SMALLEST_MSE)
+        snr = torch.where(self._power > 0, 10 * torch.log10(self._power / floored), math.nan)
+        return {
+            "mse": error,
+            "psnr_db": -10 * torch.log10(floored),
+            "snr_db": snr,
+            "ssim": self.ssim(output),
+        }
+
+    def ssim(self, output: Tensor) -> Tensor:
+        """Structural similarity, mean over windows and channels: (B,).
+
+        Wang et al. 2004, "Image quality assessment: from error visibility to structural
+        similarity": Gaussian window 11×11, σ 1.5, K1 0.01, K2 0.03, windows wholly inside the
+        image. The window shrinks to the largest odd size that fits a smaller image.
+        """
+        mean = self._local_mean(output)
+        variance = self._local_mean(output.square()) - mean.square()
+        both = mean * self._mean
+        covariance = self._local_mean(output * self.images) - both
+        luminance = (2 * both + _C1) / (mean.square() + self._mean.square() + _C1)
+        structure = (2 * covariance + _C2) / (variance + self._variance + _C2)
+        return (luminance * structure).flatten(1).mean(1)
+
+    def _local_mean(self, images: Tensor) -> Tensor:
+        return self._rows @ images @ self._columns
 
 
 def image_scores(output: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """All image scores of outputs against clean targets, (B, C, H, W) in [0, 1] → (B,) each.
-
-    `mse`: mean over pixels. `psnr_db`: 10·log10(1 / mse). `snr_db`: 10·log10(mean square of
-    the target / mse), NaN for a blank target. `ssim`: see `ssim`.
-    """
-    error = mse(output, target)
-    floored = error.clamp(min=SMALLEST_MSE)
-    power = target.square().flatten(1).mean(1)
-    snr = torch.where(power > 0, 10 * torch.log10(power / floored), math.nan)
-    return {
-        "mse": error,
-        "psnr_db": -10 * torch.log10(floored),
-        "snr_db": snr,
-        "ssim": ssim(output, target),
-    }
-
-
-def ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Structural similarity of (B, C, H, W) in [0, 1], mean over windows and channels: (B,).
-
-    Wang et al. 2004, "Image quality assessment: from error visibility to structural
-    similarity": Gaussian window 11×11, σ 1.5, K1 0.01, K2 0.03, windows wholly inside the
-    image. The window shrinks to the largest odd size that fits a smaller image.
-    """
-    height, width = x.shape[2:]
-    size = min(11, height - 1 + height % 2, width - 1 + width % 2)
-    rows = _filter(height, size, x.device, x.dtype)
-    columns = _filter(width, size, x.device, x.dtype).T
-
-    def local_mean(image: Tensor) -> Tensor:
-        return rows @ image @ columns
-
-    mean_x, mean_y = local_mean(x), local_mean(y)
-    var_x = local_mean(x * x) - mean_x.square()
-    var_y = local_mean(y * y) - mean_y.square()
-    covariance = local_mean(x * y) - mean_x * mean_y
-    c1, c2 = 0.01**2, 0.03**2
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
-    structure = (2 * covariance + c2) / (var_x + var_y + c2)
-    return (luminance * structure).flatten(1).mean(1)
+    """All scores of outputs against clean targets, (B, C, H, W) in [0, 1]; see `Target`."""
+    return Target(target).scores(output)
 
 
 @lru_cache

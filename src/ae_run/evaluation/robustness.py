@@ -1,25 +1,64 @@
-"""Scores under growing corruption, on the same corrupted images for every model."""
+"""Scores under corruption, on the same corrupted test images for every model."""
 
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import RobustnessConfig
+from ae_run.config import Config, CorruptionConfig, RobustnessConfig
 from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.meter import Meter
+from ae_run.evaluation.baselines import Pca
+from ae_run.evaluation.image_scores import Target
+from ae_run.evaluation.meter import Meter, pairs
 from ae_run.models import Autoencoder
+from ae_run.models._base import mse
 from ae_run.randomness import KeyedNoise
 
 EXAMPLES = 6
+OWN = "own"
+"""Name of the curve of the run's own corruption."""
+
+
+def curves(config: Config) -> dict[str, RobustnessConfig]:
+    """The curves to score, by name.
+
+    Those of the config, and one of the run's own corruption around its own level, where none
+    of the others has the same options.
+    """
+    found = dict(config.evaluate.robustness or {})
+    own = config.corruption
+    factors = config.evaluate.own_levels
+    if factors and corruptions.level(own) > 0 and _curve_of(own, found) is None:
+        levels = (factor * corruptions.level(own) for factor in factors)
+        possible = tuple(level for level in dict.fromkeys(levels) if _in_bounds(own, level))
+        found[OWN] = RobustnessConfig(corruption=own, levels=possible)
+    return found
+
+
+def _curve_of(own: CorruptionConfig, known: dict[str, RobustnessConfig]) -> str | None:
+    """The curve whose corruption is `own` but for the level."""
+    for name, curve_config in known.items():
+        other = curve_config.corruption
+        if type(other) is type(own) and corruptions.at_level(other, corruptions.level(own)) == own:
+            return name
+    return None
+
+
+def _in_bounds(corruption: CorruptionConfig, level: float) -> bool:
+    try:
+        corruptions.at_level(corruption, level)
+    except ValidationError:
+        return False
+    return True
 
 
 def curve(
     config: RobustnessConfig,
     model: Autoencoder,
+    pca: Pca,
     images: DeviceImages,
     keys: Tensor,
     batch_size: int,
@@ -28,8 +67,8 @@ def curve(
 
     Returns:
         Metrics: `level_name`, `levels`, and per score a list over levels, of the model's output
-        (`mse`, …) and of the corrupted input itself (`input_mse`, …). Arrays: `inputs` and
-        `outputs`, uint8 (levels, examples, C, H, W).
+        (`mse`, …), of the corrupted input itself (`input_mse`, …) and of the PCA baseline
+        (`pca_mse`). Arrays: `inputs` and `outputs`, uint8 (levels, examples, C, H, W).
     """
     functions = [
         corruptions.build(corruptions.at_level(config.corruption, level)) for level in config.levels
@@ -37,19 +76,21 @@ def curve(
     meters = [Meter() for _ in functions]
     inputs, outputs = [], []
     for start in range(0, len(images), batch_size):
-        target = images.slice(start, start + batch_size)
+        target = Target(images.slice(start, start + batch_size))
         noise = KeyedNoise(keys[start : start + batch_size])
         for corrupt, meter in zip(functions, meters, strict=True):
             noise.rewind()  # the same random numbers at every level
-            x_in = corrupt(target, noise)
+            x_in = corrupt(target.images, noise)
             output = model.reconstruct(x_in)
-            meter.add(image_scores(output, target))
-            meter.add({f"input_{k}": v for k, v in image_scores(x_in, target).items()})
+            meter.add(target.scores(output))
+            meter.add({f"input_{name}": score for name, score in target.scores(x_in).items()})
+            meter.add({"pca_mse": mse(pca.reconstruct(x_in), target.images)})
             if start == 0:
                 inputs.append(to_uint8(x_in[:EXAMPLES]))
                 outputs.append(to_uint8(output[:EXAMPLES]))
     means = [meter.means() for meter in meters]
     metrics: dict[str, Any] = {
+        "corruption": config.corruption.name,
         "level_name": corruptions.level_name(config.corruption),
         "levels": list(config.levels),
         "n": len(images),
@@ -57,6 +98,30 @@ def curve(
     for name in means[0]:
         metrics[name] = [mean[name] for mean in means]
     return metrics, {"inputs": np.stack(inputs), "outputs": np.stack(outputs)}
+
+
+def denoising(
+    config: Config, model: Autoencoder, images: DeviceImages, keys: Tensor
+) -> dict[str, Any]:
+    """Scores of output and input under the run's own corruption, at its own level.
+
+    `curve` is the name of the robustness curve over the same corruption's levels, or None.
+    """
+    own, size = config.corruption, config.evaluate.batch_size
+    before, after = Meter(), Meter()
+    for x_in, clean in pairs(images, corruptions.build(own), keys, size):
+        target = Target(clean)
+        before.add(target.scores(x_in))
+        after.add(target.scores(model.reconstruct(x_in)))
+    return {
+        "corruption": own.name,
+        "level_name": corruptions.level_name(own),
+        "level": corruptions.level(own),
+        "curve": _curve_of(own, curves(config)),
+        "n": len(images),
+        "input": before.means(),
+        "output": after.means(),
+    }
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Grids of images: one array and one `imshow` per block, whatever the number of images."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -84,6 +85,7 @@ def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -
         left + max(p.width for p in placed) + _PAD,
         len(heading(title, label)) * 0.105 + 2 * _PAD,
     )
+    wide, total = (math.ceil(size * style.dpi) / style.dpi for size in (wide, total))
     figure = Figure(figsize=(wide, total), dpi=style.dpi)
     figure.text(
         _PAD / wide, 1 - _PAD / total, heading(title, label), ha="left", va="top",
@@ -102,7 +104,7 @@ class _Placed:
     def __init__(self, block: Block, pixel: float, gap: int) -> None:
         _, _, _, h, w = block.images.shape
         self.block, self.pixel = block, pixel
-        below = int(np.ceil(_LINE / pixel)) if block.cell_labels else gap
+        below = math.ceil(_LINE / pixel) if block.cell_labels else gap
         self.step_x, self.step_y = (w + gap) * pixel, (h + below) * pixel
         self.array = image_grid(block.images, below, gap, block.count)
         self.width = self.array.shape[1] * pixel
@@ -122,6 +124,8 @@ class _Placed:
                 size=style.rc["axes.titlesize"],
             )  # fmt: skip
         top += self.above
+        dpi = figure.dpi
+        left, top = round(left * dpi) / dpi, round(top * dpi) / dpi
         box = (left / wide, 1 - (top + self.image_height) / high,
                self.width / wide, self.image_height / high)  # fmt: skip
         axes = figure.add_axes(box)

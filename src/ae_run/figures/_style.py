@@ -63,7 +63,7 @@ def make(name: str, dpi: int) -> Style:
     palette = _ON_BLACK if dark else _ON_WHITE
     size = 8 if paper else 9
     rc = {
-        "font.family": "STIXGeneral" if paper else "DejaVu Sans",
+        "font.family": ["STIXGeneral", "DejaVu Sans"] if paper else ["DejaVu Sans"],
         "font.size": size,
         "figure.titlesize": size + 2,
         "figure.titleweight": "bold",
@@ -84,6 +84,7 @@ def make(name: str, dpi: int) -> Style:
         "axes.grid": not paper,
         "grid.linewidth": 0.5,
         "grid.color": "#30353d" if dark else "#e4e6ea",
+        **{f"axes3d.{axis}axis.panecolor": "#1e232a" if dark else "#f4f5f7" for axis in "xyz"},
         "axes.prop_cycle": cycler(color=palette),
         "figure.facecolor": face,
         "axes.facecolor": face,
@@ -116,9 +117,9 @@ def plain(text: str, longest: int = 14) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    glyphs = [FT2Font(str(fonts / f)).get_charmap() for f in ("DejaVuSans.ttf", "STIXGeneral.ttf")]
-    return frozenset(glyphs[0]) & frozenset(glyphs[1])
+    # The font that stands in where another lacks a glyph.
+    font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return frozenset(FT2Font(str(font)).get_charmap())
 
 
 def log_y(axes: Axes) -> None:

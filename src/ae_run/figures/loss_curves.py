@@ -46,8 +46,9 @@ def draw(run: RunData, style: Style) -> Figure | None:
     rate.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     rate.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     _stages(axes, run, style, epochs)
-    legend = {label: line for panel in axes for line, label in _handles(panel)}
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3)
+    lines = {label: line for panel in axes for line, label in _handles(panel)}
+    labels = sorted(lines, key=lambda label: (label.startswith("best"), label))
+    figure.legend([lines[label] for label in labels], labels, loc="outside lower center", ncols=3)
     figure.align_ylabels(axes)
     return figure
 

@@ -94,12 +94,12 @@ class Autoencoder(nn.Module):
 
 def mse(output: Tensor, target: Tensor) -> Tensor:
     """Mean over the pixels of each image: (B, C, H, W) twice → (B,)."""
-    return (_at_least_float32(output) - target).square().flatten(1).mean(1)
+    return (at_least_float32(output) - target).square().flatten(1).mean(1)
 
 
 def bce_with_logits(logits: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy summed over the pixels of each image, in nats: → (B,)."""
-    loss = F.binary_cross_entropy_with_logits(_at_least_float32(logits), target, reduction="none")
+    loss = F.binary_cross_entropy_with_logits(at_least_float32(logits), target, reduction="none")
     return loss.flatten(1).sum(1)
 
 
@@ -108,9 +108,10 @@ def reconstruction_terms(kind: str, logits: Tensor, target: Tensor) -> LossTerms
     if kind == "bce":
         value = bce_with_logits(logits, target)
     else:
-        value = mse(torch.sigmoid(_at_least_float32(logits)), target)
+        value = mse(torch.sigmoid(at_least_float32(logits)), target)
     return LossTerms(value, {kind: value})
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
+    """`x` as float32, or as float64 where it is that; sums in bfloat16 would be too coarse."""
     return x if x.dtype == torch.float64 else x.float()

@@ -3,30 +3,21 @@
 Legend: B batch, C channels, H W pixels, d code size.
 
 Encoder: [conv → norm → activation → pool → dropout]* → flatten → [linear → activation]* → d.
-The decoder mirrors it with transposed convolutions; each undoes the exact size of its partner,
-whatever the image's size.
+The decoder mirrors it with one transposed convolution per convolution; each undoes the exact
+size of its partner, pooling included, whatever the image's size.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ae_run.config import DropoutRate, ModelConfig, Naturals, Positive, Positives
 from ae_run.errors import UserError
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-}
-Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+from ae_run.models._activations import Activation, activation
 
 
 class ConvTrunkConfig(ModelConfig):
@@ -58,27 +49,39 @@ class ConvTrunkConfig(ModelConfig):
 class _Layer:
     """Sizes of one convolution: input, after the convolution, after the pooling."""
 
-    def __init__(self, size: tuple[int, int], k: int, stride: int, padding: int, pool: int) -> None:
+    def __init__(
+        self, size: tuple[int, int], kernel: int, stride: int, padding: int, pool: int
+    ) -> None:
+        self.kernel, self.stride = kernel, stride
         # A kernel larger than its padded input has no output; padding makes room for one.
-        self.padding = max(padding, *((k - 1) // 2 if n + 2 * padding < k else 0 for n in size))
+        room = ((kernel - 1) // 2 if n + 2 * padding < kernel else 0 for n in size)
+        self.padding = max(padding, *room)
         self.before = size
-        self.middle = tuple((n + 2 * self.padding - k) // stride + 1 for n in size)
-        # In the last layers of small images there may be nothing left to pool.
-        self.pool = pool if min(self.middle) >= pool else 1
-        self.after = (self.middle[0] // self.pool, self.middle[1] // self.pool)
-        if min(self.middle) < 1:
+        h, w = ((n + 2 * self.padding - kernel) // stride + 1 for n in size)
+        if min(h, w) < 1:
             raise UserError(
-                f"model.kernel={k}: too large for a feature map of {size[0]}×{size[1]} pixels; "
-                "choose a smaller kernel or fewer convolutions"
+                f"model.kernel={kernel}: too large for a feature map of {size[0]}×{size[1]} "
+                "pixels; choose a smaller kernel or fewer convolutions"
             )
+        # In the last layers of small images there may be nothing left to pool.
+        self.pool = pool if min(h, w) >= pool else 1
+        self.after = (h // self.pool, w // self.pool)
 
-    def output_padding(self, k: int, stride: int) -> tuple[int, int]:
-        """What a transposed convolution must add to get back to exactly `before`."""
-        h, w = (
-            n - ((m - 1) * stride - 2 * self.padding + k)
-            for n, m in zip(self.before, self.middle, strict=True)
-        )
-        return h, w
+    def transposed(self, inputs: int, outputs: int) -> nn.ConvTranspose2d:
+        """The transposed convolution that goes from `after` back to exactly `before`."""
+        step = self.stride * self.pool
+        # What one output of the last position must span so that the sizes match.
+        h, w = (n - (m - 1) * step for n, m in zip(self.before, self.after, strict=True))
+        if self.pool == 1:
+            extra = h + 2 * self.padding - self.kernel, w + 2 * self.padding - self.kernel
+            return nn.ConvTranspose2d(
+                inputs, outputs, self.kernel, self.stride, self.padding, extra
+            )
+        # Pooling and convolution in one step, the kernel as wide as the step, as in the zoo
+        # report's code (2×2 with stride 2; 3×3 for an odd size).
+        pads = tuple(max(0, math.ceil((step - span) / 2)) for span in (h, w))
+        kernel = h + 2 * pads[0], w + 2 * pads[1]
+        return nn.ConvTranspose2d(inputs, outputs, kernel, step, (pads[0], pads[1]))
 
 
 def _layers(config: ConvTrunkConfig, image_shape: tuple[int, int, int]) -> list[_Layer]:
@@ -90,63 +93,65 @@ def _layers(config: ConvTrunkConfig, image_shape: tuple[int, int, int]) -> list[
     return layers
 
 
-def _activation(config: ConvTrunkConfig) -> nn.Module:
-    return ACTIVATIONS[config.activation]()
-
-
 def _dropout(p: float) -> list[nn.Module]:
     return [nn.Dropout(p)] if p > 0 else []
 
 
+def feature_shape(
+    config: ConvTrunkConfig, image_shape: tuple[int, int, int]
+) -> tuple[int, int, int]:
+    """(C, H, W) of the last feature map."""
+    return (config.channels[-1], *_layers(config, image_shape)[-1].after)
+
+
 def encoder(
-    config: ConvTrunkConfig, image_shape: tuple[int, int, int], outputs: int
+    config: ConvTrunkConfig, image_shape: tuple[int, int, int], outputs: int | None
 ) -> nn.Sequential:
-    """Images (B, C, H, W) → (B, outputs)."""
+    """Images (B, C, H, W) → (B, outputs); None: the flattened feature map, no linear layer."""
     modules: list[nn.Module] = []
-    channels = image_shape[0]
-    layers = _layers(config, image_shape)
-    for width, stride, layer in zip(config.channels, config.strides, layers, strict=True):
-        modules.append(nn.Conv2d(channels, width, config.kernel, stride, layer.padding))
+    inputs = image_shape[0]
+    for width, layer in zip(config.channels, _layers(config, image_shape), strict=True):
+        modules.append(nn.Conv2d(inputs, width, layer.kernel, layer.stride, layer.padding))
         if config.batch_norm:
             modules.append(nn.BatchNorm2d(width))
-        modules.append(_activation(config))
+        modules += activation(config.activation)
         if layer.pool > 1:
             modules.append(nn.MaxPool2d(layer.pool))
         modules += _dropout(config.dropout)
-        channels = width
+        inputs = width
     modules += [nn.Flatten(), *_dropout(config.flat_dropout)]
-    h, w = layers[-1].after
-    modules += _linear(config, [channels * h * w, *config.widths])
-    modules.append(nn.Linear((channels * h * w, *config.widths)[-1], outputs))
+    if outputs is not None:
+        sizes = [math.prod(feature_shape(config, image_shape)), *config.widths]
+        modules += [*hidden(config, sizes), nn.Linear(sizes[-1], outputs)]
     return nn.Sequential(*modules)
 
 
-def decoder(config: ConvTrunkConfig, image_shape: tuple[int, int, int]) -> nn.Sequential:
-    """Codes (B, d) → logits of the pixels (B, C, H, W)."""
-    layers = _layers(config, image_shape)
-    h, w = layers[-1].after
-    widths = [config.latent_dim, *reversed(config.widths), config.channels[-1] * h * w]
-    modules = _linear(config, widths)
-    modules += [*_dropout(config.flat_dropout), nn.Unflatten(1, (config.channels[-1], h, w))]
+def decoder(
+    config: ConvTrunkConfig, image_shape: tuple[int, int, int], linear: bool = True
+) -> nn.Sequential:
+    """Codes (B, d) → logits of the pixels (B, C, H, W); without `linear` from the flat map."""
+    modules: list[nn.Module] = []
+    shape = feature_shape(config, image_shape)
+    if linear:
+        modules += hidden(config, [config.latent_dim, *reversed(config.widths), math.prod(shape)])
+    modules += [*_dropout(config.flat_dropout), nn.Unflatten(1, shape)]
     outputs = [image_shape[0], *config.channels[:-1]]
-    rows = zip(config.channels, outputs, config.strides, layers, strict=True)
-    for i, (width, out, stride, layer) in reversed(list(enumerate(rows))):
-        if layer.pool > 1:
-            modules.append(nn.Upsample(size=layer.middle))
-        extra = layer.output_padding(config.kernel, stride)
-        modules.append(nn.ConvTranspose2d(width, out, config.kernel, stride, layer.padding, extra))
+    rows = zip(config.channels, outputs, _layers(config, image_shape), strict=True)
+    for i, (width, out, layer) in reversed(list(enumerate(rows))):
+        modules.append(layer.transposed(width, out))
         if i > 0:
             if config.batch_norm:
                 modules.append(nn.BatchNorm2d(out))
-            modules += [_activation(config), *_dropout(config.dropout)]
+            modules += [*activation(config.activation), *_dropout(config.dropout)]
     return nn.Sequential(*modules)
 
 
-def _linear(config: ConvTrunkConfig, widths: Sequence[int]) -> list[nn.Module]:
-    """Hidden fully connected layers: linear → activation → dropout, from width to width."""
+def hidden(config: ConvTrunkConfig, sizes: Sequence[int]) -> list[nn.Module]:
+    """Hidden fully connected layers: linear → activation → dropout, from size to size."""
     modules: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        modules += [nn.Linear(before, after), _activation(config), *_dropout(config.dropout)]
+    for before, after in pairwise(sizes):
+        modules += [nn.Linear(before, after), *activation(config.activation)]
+        modules += _dropout(config.dropout)
     return modules
 
 

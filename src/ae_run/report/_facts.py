@@ -71,7 +71,8 @@ def heading(run: RunData, folder: RunFolder) -> dict[str, str]:
     parts = [f"code of {number(latent_dim)} dimensions"] if latent_dim else []
     if corruption and corruption != "none":
         parts.append(f"trained on input with {corruption} corruption")
-    return {"data": data, "model": model, "sub": ", ".join(parts), "folder": folder.path.name}
+    return {"data": data, "model": model, "sub": ", ".join(parts), "folder": folder.path.name,
+            "run": shlex.quote(f"run={folder.path}")}  # fmt: skip
 
 
 def status(run: RunData, folder: RunFolder) -> dict[str, str]:
@@ -136,7 +137,7 @@ def score_tables(run: RunData) -> list[Table]:
     if nats:
         tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
     if isinstance(denoising := metrics.get("denoising"), Mapping):
-        level = f"{denoising.get('level_name', 'level')} {number(denoising.get('level'), 3)}"
+        level = f"{denoising.get('level_name', 'level')} {denoising.get('level', 0):g}"
         tables.append(Table(
             "Denoising",
             f"{denoising.get('corruption', 'corruption')}, {level}: the corrupted input and the "
@@ -208,7 +209,7 @@ def data_facts(run: RunData) -> list[tuple[str, str]]:
     splits = [f"{name} {number(data[name])}" for name in ("train", "validation", "test")
               if name in data]  # fmt: skip
     twins = data.get("twins") or {}
-    twin_text = ", ".join(f"{name} {number(count)}" for name, count in twins.items())
+    twin_text = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in twins.items())
     names = [str(name) for name in run.arrays.get("class_names", ())]
     listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     rows = {
@@ -217,7 +218,7 @@ def data_facts(run: RunData) -> list[tuple[str, str]]:
         "image": " × ".join(map(str, shape)) + (" (channels × height × width)" if shape else ""),
         "classes": f"{len(names)}: {listed}" if names else "",
         "skipped files": number(len(data.get("skipped") or ())),
-        "exact twins in another split": twin_text,
+        "exact twins": twin_text,
         "fingerprint": str(data.get("fingerprint") or "")[:16],
     }
     return [(name, value) for name, value in rows.items() if value]

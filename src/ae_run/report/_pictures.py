@@ -62,7 +62,7 @@ def sections(folder: RunFolder) -> list[Section]:
         if picture is not None:
             by_title.setdefault(figure.section, []).append(picture)
     return [
-        Section(title, title.lower().replace(" ", "-"), pictures)
+        Section(title, "section-" + title.lower().replace(" ", "-"), pictures)
         for title, pictures in by_title.items()
     ]
 

@@ -1,0 +1,27 @@
+"""Random pixels set to one value, the "masking noise" of denoising autoencoders.
+
+Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
+"""
+
+from torch import Tensor
+
+from ae_run.config import CorruptionConfig, Fraction
+from ae_run.randomness import Noise
+
+LEVEL = "fraction"
+
+
+class Config(CorruptionConfig):
+    """Options; `fraction` is the expected share of pixels that are set to `value`."""
+
+    fraction: Fraction
+    value: Fraction
+
+
+def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
+    """Images with masked pixels in all channels; at fraction 0 the identity, at 1 all `value`.
+
+    A pixel that is masked at one fraction is masked at every larger one.
+    """
+    u = noise.uniform(images, 1, *images.shape[2:])  # (B, 1, H, W)
+    return images.masked_fill(u < config.fraction, config.value)

@@ -1,0 +1,73 @@
+"""Codes of whole splits, and their projections into the plane and into space."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ae_run.data import Part
+from ae_run.data._batches import DeviceImages
+from ae_run.models import Autoencoder
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes (N, d) of a split as float32, with labels (N,) as int64, both on the CPU."""
+
+    z: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(
+        cls, model: Autoencoder, part: Part, images: DeviceImages, batch_size: int
+    ) -> "Codes":
+        """Encode a split, whose images lie on the device as `images`."""
+        parts = [model.encode(x).float().cpu() for x in images.batches(batch_size)]
+        z = torch.cat(parts) if parts else torch.empty(0, model.latent_dim)
+        return cls(z, torch.from_numpy(part.labels))
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def first(self, count: int) -> "Codes":
+        """The first so many of them."""
+        return Codes(self.z[:count], self.labels[:count])
+
+
+def project(codes: np.ndarray, dims: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n, d) in `dims` dimensions (n, dims), and the names of the axes (dims,).
+
+    By PCA, or as they are where d is not larger (zeros fill what is missing).
+    """
+    n, d = codes.shape
+    if d <= dims:
+        names = [f"code {i + 1}" if d > 1 else "code" for i in range(d)]
+        return np.pad(codes, ((0, 0), (0, dims - d))), np.array(names + [""] * (dims - d))
+    from sklearn.decomposition import PCA
+
+    pca = PCA(min(dims, n), random_state=0)
+    with np.errstate(invalid="ignore"):  # shares of no variance at all
+        points = pca.fit_transform(codes)
+    missing = dims - points.shape[1]
+    shares = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
+    names = [f"PC {i + 1} ({share:.0%} of variance)" for i, share in enumerate(shares)]
+    return np.pad(points, ((0, 0), (0, missing))).astype(np.float32), np.array(names)
+
+
+def tsne(codes: np.ndarray, dims: int, seed: int) -> np.ndarray | None:
+    """A t-SNE embedding of codes (n, d) in 2 or 3 dimensions (n, dims); None for n < 5.
+
+    Van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; perplexity 30, or less
+    where there are few codes.
+    """
+    n, d = codes.shape
+    if n < 5:
+        return None
+    from sklearn.manifold import TSNE
+
+    # PCA gives the start where it has enough dimensions, and codes that differ at all.
+    start = "pca" if min(n, d) >= dims and np.ptp(codes, axis=0).max() > 0 else "random"
+    embedding = TSNE(dims, perplexity=min(30.0, (n - 1) / 3), init=start, random_state=seed)
+    points: np.ndarray = embedding.fit_transform(codes)
+    return points.astype(np.float32)

@@ -1,0 +1,50 @@
+"""Images that the figures show: samples, reconstructions, and the worst of them."""
+
+import numpy as np
+import torch
+
+from ae_run import corruptions
+from ae_run.config import Config
+from ae_run.data import Part
+from ae_run.data._batches import DeviceImages
+from ae_run.evaluation.meter import pairs
+from ae_run.evaluation.robustness import to_uint8
+from ae_run.models import Autoencoder
+
+Arrays = dict[str, np.ndarray]
+
+
+def samples(train: Part, grid: int) -> Arrays:
+    """The first training images."""
+    count = 6 * grid
+    return {"samples_images": train.images[:count], "samples_labels": train.labels[:count]}
+
+
+def reconstructions(
+    config: Config,
+    model: Autoencoder,
+    images: DeviceImages,
+    keys: torch.Tensor,
+    labels: np.ndarray,
+) -> Arrays:
+    """The first test images, as the run's corruption shows them, and their reconstructions."""
+    count = min(2 * config.evaluate.grid, len(images))
+    corrupt = corruptions.build(config.corruption)
+    x_in, target = next(pairs(images, corrupt, keys, count))
+    return {
+        "reconstruction_target": to_uint8(target),
+        "reconstruction_input": to_uint8(x_in),
+        "reconstruction_output": to_uint8(model.reconstruct(x_in)),
+        "reconstruction_labels": labels[:count],
+    }
+
+
+def worst(model: Autoencoder, images: DeviceImages, mse: np.ndarray, count: int) -> Arrays:
+    """The test images with the largest error, under clean input."""
+    order = np.argsort(-mse, kind="stable")[:count]
+    target = images.take(torch.from_numpy(order).to(images.device))
+    return {
+        "worst_target": to_uint8(target),
+        "worst_output": to_uint8(model.reconstruct(target)),
+        "worst_mse": mse[order],
+    }

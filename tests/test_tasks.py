@@ -1,0 +1,199 @@
+"""The way through the program: what a run leaves, and what repeats from its folder alone."""
+
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import FAST, run_process
+
+FILES = {
+    "config.yaml", "overrides.txt", "run.json", "history.csv", "model.safetensors", "resume.pt",
+    "metrics.json", "artifacts.npz", "report.html", "log.txt",
+}  # fmt: skip
+
+
+def read(folder: Path, name: str) -> dict:
+    return json.loads((folder / name).read_text())
+
+
+@pytest.fixture
+def run(cli) -> Path:
+    """A finished run."""
+    result = cli(*FAST)
+    assert result.code == 0, result.err
+    return result.folder
+
+
+def test_a_run_leaves_every_file_and_says_where(cli):
+    result = cli(*FAST, "seed=3")
+    folder = result.folder
+    assert {path.name for path in folder.iterdir() if path.is_file()} - {".lock"} == FILES
+    assert any((folder / "figures").glob("*.png"))
+    for word in ("PCA-10", "mean image", "mse", str(folder / "report.html")):
+        assert word in result.out
+    facts = read(folder, "run.json")
+    assert facts["status"] == "finished"
+    assert facts["command"] == "ae-run " + " ".join([*FAST, "seed=3"])
+    assert facts["data"]["train"] + facts["data"]["validation"] == 80
+    assert set(facts["phases"]) == {"data", "prepare", "train", "evaluate", "figures", "report"}
+    assert facts["versions"]["torch"]
+    assert (folder / "overrides.txt").read_text().split() == [*FAST, "seed=3"]
+
+
+def test_speed_can_be_checked_from_the_history(run):
+    rows = (run / "history.csv").read_text().splitlines()
+    seconds = float(dict(zip(rows[0].split(","), rows[2].split(","), strict=True))["train_seconds"])
+    facts = read(run, "run.json")
+    assert facts["train_images_per_second"] == pytest.approx(
+        facts["data"]["train"] / seconds, rel=1e-3
+    )
+
+
+def test_metrics_tell_scores_baselines_and_counts(run):
+    metrics = read(run, "metrics.json")
+    assert metrics["n"] == read(run, "run.json")["data"]["test"]
+    assert metrics["psnr_db"] > 0
+    assert -1 <= metrics["ssim"] <= 1
+    assert 0 < metrics["baseline"]["pca"]["mse"] < metrics["baseline"]["mean"]["mse"]
+
+
+def test_evaluation_repeats_from_the_folder_alone(run, cli, tmp_path):
+    before = (run / "metrics.json").read_text()
+    copy = tmp_path / "elsewhere"
+    shutil.move(run, copy)
+    (copy / "metrics.json").unlink()
+    (copy / "artifacts.npz").unlink()
+    result = cli("task=evaluate", f"run={copy}")
+    assert result.code == 0, result.err
+    assert (copy / "metrics.json").read_text() == before
+    assert (copy / "artifacts.npz").exists()
+
+
+def test_an_evaluation_option_is_applied_and_kept(run, cli):
+    assert cli("task=evaluate", f"run={run}", "evaluate.grid=3").code == 0
+    assert "grid: 3" in (run / "config.yaml").read_text()
+    refused = cli("task=evaluate", f"run={run}", "model.latent_dim=3")
+    assert refused.code == 2
+    assert "model.latent_dim: cannot change" in refused.err
+
+
+def test_figures_are_drawn_again_without_torch(run):
+    for path in (run / "figures").iterdir():
+        path.unlink()
+    code = (
+        "import sys, ae_run\n"
+        f"code = ae_run.main(['task=figures', 'run={run}', 'figures.format=[png,pdf]',"
+        "'figures.style=paper'])\n"
+        "sys.exit(code or 'torch' in sys.modules)"
+    )
+    done = run_process(["-c", code])
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (run / "figures").iterdir()}
+    assert {"reconstructions.png", "reconstructions.pdf"} <= names
+    config = (run / "config.yaml").read_text()
+    assert "style: paper" in config
+    assert "latent_dim: 10" in config
+    assert "\nrun: null" in config
+
+
+def test_the_page_is_written_again(run, cli):
+    (run / "report.html").unlink()
+    assert cli("task=report", f"run={run}").code == 0
+    assert (run / "report.html").stat().st_size > 10_000
+
+
+def test_resuming_a_finished_run_completes_what_is_missing(run, cli):
+    before = {name: (run / name).read_bytes() for name in ("model.safetensors", "metrics.json")}
+    (run / "metrics.json").unlink()
+    (run / "report.html").unlink()
+    result = cli(f"resume={run}")
+    assert result.code == 0, result.err
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert (run / "report.html").exists()
+    assert "epoch" not in result.out
+
+
+def test_only_some_keys_may_change_on_resume(run, cli):
+    refused = cli(f"resume={run}", "train.lr=0.1")
+    assert refused.code == 2
+    assert "train.lr: cannot change" in refused.err
+    refused = cli(f"resume={run}", "train.epochs=9")
+    assert refused.code == 2
+    assert "train.schedule=onecycle" in refused.err
+
+
+def test_a_constant_schedule_goes_on(cli):
+    result = cli(*FAST, "train.schedule=constant")
+    longer = cli(f"resume={result.folder}", "train.epochs=4")
+    assert longer.code == 0, longer.err
+    assert len((result.folder / "history.csv").read_text().splitlines()) == 5
+    assert read(result.folder, "run.json")["epochs_done"] == 4
+
+
+def test_other_data_than_the_run_began_with_is_refused(run, cli):
+    text = (run / "config.yaml").read_text().replace("limit: 80", "limit: 81")
+    (run / "config.yaml").write_text(text)
+    for task in ([f"resume={run}"], ["task=evaluate", f"run={run}"]):
+        refused = cli(*task)
+        assert refused.code == 2
+        assert "fingerprint" in refused.err
+
+
+def test_a_torn_file_gets_one_clear_line(run, cli):
+    (run / "model.safetensors").write_bytes(b"torn")
+    refused = cli("task=evaluate", f"run={run}")
+    assert refused.code == 2
+    assert "model.safetensors" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_a_failed_run_says_so_in_its_folder(cli):
+    result = cli(*FAST, "run_dir=run", "train.optimizer=sgd", "train.lr=1e30")
+    assert result.code == 1
+    assert "not finite in epoch 1" in result.err
+    assert result.err.count("\n") == 1
+    facts = read(Path("run"), "run.json")
+    assert facts["status"] == "failed"
+    assert "not finite" in facts["error"]
+
+
+def test_a_full_disk_loses_no_finished_epoch(cli):
+    """A limit on the size of files stands for the full disk."""
+    whole = cli(*FAST, "run_dir=whole", "model.widths=[256]")
+    assert whole.code == 0
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+
+    command = [sys.executable, "-m", "ae_run", *FAST, "run_dir=cut", "model.widths=[256]"]
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ae-run resume=cut" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(Path("cut").glob(".*.tmp"))
+    assert cli("resume=cut").code == 0
+    assert Path("cut/model.safetensors").read_bytes() == Path(
+        "whole/model.safetensors"
+    ).read_bytes()
+
+
+def test_runs_started_at_once_get_folders_of_their_own(tmp_path):
+    command = [sys.executable, "-m", "ae_run", *FAST]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(4)]
+    assert [process.wait(timeout=120) for process in processes] == [0] * 4
+    folders = list((tmp_path / "outputs" / "digits-conv_ae").iterdir())
+    assert len(folders) == 4
+    assert all((folder / "report.html").exists() for folder in folders)
+
+
+def test_the_main_job_beats_its_baseline(cli):
+    """The default run, shortened: PCA with the same code size is beaten on test."""
+    result = cli("train.epochs=60", "evaluate=quick", "train.batch_size=64")
+    metrics = read(result.folder, "metrics.json")
+    assert metrics["mse"] < metrics["baseline"]["pca"]["mse"]
