@@ -151,7 +151,7 @@ def reports(task: Task) -> None:
 
 
 def _torchvision_mnist(transform: Any) -> Any:
-    """torchvision's own data set, in a scratch folder, for the root may be read-only."""
+    """The data set of torchvision, in a scratch folder, for the root may be read-only."""
     from torchvision.datasets import MNIST
 
     scratch = Path(tempfile.mkdtemp(prefix="benchmark-"))
@@ -163,7 +163,7 @@ def _torchvision_mnist(transform: Any) -> Any:
 
 
 def pythae(task: Task) -> None:
-    """pythae's `AE` with its trainer."""
+    """The `AE` of pythae with its trainer."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import AE, AEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -269,7 +269,7 @@ def main() -> None:
     args.started = args.started or time.time()
     warnings.filterwarnings("ignore")
     task = Task(args)
-    with open(os.devnull, "w") as silent, contextlib.redirect_stdout(silent):
+    with Path(os.devnull).open("w") as silent, contextlib.redirect_stdout(silent):
         CONTENDERS[args.contender](task)
     steady = task.epoch_seconds[1:] or task.epoch_seconds
     print(json.dumps({

@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "AE_RUN_DATA" in os.environ:
     os.environ["AE_RUN_DATA"] = str(Path(os.environ["AE_RUN_DATA"]).resolve())
 
-import ae_run  # noqa: E402
+import ae_run
 
 FAST = ["data.limit=80", "train.epochs=2", "train.batch_size=32", "evaluate=quick"]
 """A run of a second or two on built-in data."""

@@ -18,9 +18,7 @@ def composed(*overrides: str) -> dict:
         return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
 
 
-CHOICES = [
-    f"{group}={name}" for group in components.groups() for name in components.options(group)
-]
+CHOICES = [f"{group}={name}" for group in components.groups() for name in components.options(group)]
 # These need a path from the user.
 NEEDS = {"data=folder": "data.path=x", "data=npz": "data.path=x", "data=idx": "data.path=x"}
 

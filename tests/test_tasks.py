@@ -178,9 +178,9 @@ def test_a_full_disk_loses_no_finished_epoch(cli):
     assert "Traceback" not in done.stderr
     assert not list(Path("cut").glob(".*.tmp"))
     assert cli("resume=cut").code == 0
-    assert Path("cut/model.safetensors").read_bytes() == Path(
-        "whole/model.safetensors"
-    ).read_bytes()
+    assert (
+        Path("cut/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+    )
 
 
 def test_runs_started_at_once_get_folders_of_their_own(tmp_path):

@@ -211,15 +211,26 @@ class FiguresConfig(Schema):
     dpi: Annotated[int, Field(ge=30, le=1200)]
 
 
-PLAIN_TASK = {"task": "train", "run_dir": None, "resume": None, "run": None}
+def _search(value: object) -> object:
+    """Validate `search` by its own schema, which lies beside its code."""
+    if not isinstance(value, Mapping):
+        return value
+    from ae_run.search.options import SearchConfig
+
+    return SearchConfig.model_validate(dict(value))
+
+
+PLAIN_TASK = {"task": "train", "worker": None, "run_dir": None, "resume": None, "run": None,
+              "search": None}  # fmt: skip
 
 
 class Config(Schema):
     """A whole run."""
 
-    task: Literal["train", "evaluate", "figures", "report"]
+    task: Literal["train", "search", "evaluate", "figures", "report"]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+    worker: int | str | None
     run_dir: str | None
     resume: str | None
     run: str | None
@@ -229,6 +240,8 @@ class Config(Schema):
     train: TrainConfig
     evaluate: EvaluateConfig
     figures: FiguresConfig
+    search: Annotated[SerializeAsAny[Schema] | None, BeforeValidator(_search)]
+    """None in what a run folder saves: it is no part of a run."""
 
     @model_validator(mode="after")
     def _together(self, info: ValidationInfo) -> "Config":

@@ -6,11 +6,11 @@ config, changed by what the command line says explicitly, as far as the task all
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ae_run.components import PACKAGES, nearest
-from ae_run.config import Config, validate
+from ae_run.config import PLAIN_TASK, Config, validate
 from ae_run.errors import UserError
 from ae_run.help_page import TASKS
 from ae_run.run_folder import RunFolder
@@ -39,6 +39,8 @@ class Job:
     """`<data>-<model>`, as they were called on the command line."""
     folder: RunFolder | None
     """The run folder that the task reads or goes on with."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """The option of each config group."""
 
 
 def run(raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str]) -> None:
@@ -61,16 +63,17 @@ def run(raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str
     folder = None
     if raw[key] is not None:
         folder = RunFolder.open(str(raw[key]), key)
-        raw = _existing(folder, raw, overrides, task, key)
-    elif task != "train":
+        if task != "search":  # which reads the run, but has a config of its own
+            raw = _existing(folder, raw, overrides, task, key)
+    elif task not in ("train", "search"):
         raise UserError(f"task={task}: needs a run folder: run=RUN_DIR")
     config = validate(raw, _touched(overrides), task not in _WITHOUT_TORCH)
-    if folder is None:
+    if folder is None or task == "search":
         label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
     else:
         label = folder.path.parent.name
     module = importlib.import_module("ae_run.tasks")
-    getattr(module, task)(Job(config, raw, list(overrides), label, folder))
+    getattr(module, task)(Job(config, raw, list(overrides), label, folder, choices))
 
 
 def _touched(overrides: Sequence[str]) -> set[str]:
@@ -101,7 +104,7 @@ def _existing(
                 "only under train.schedule=constant"
             )
         _copy(raw, saved, path.split("."))
-    return saved | {"task": task, key: str(folder.path), "run_dir": None}
+    return saved | PLAIN_TASK | {"task": task, key: str(folder.path)}
 
 
 def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:

@@ -7,6 +7,7 @@ from ae_run import components
 
 TASKS = {
     "train": "train, score on test, draw figures and write a page (the default)",
+    "search": "try many values of the keys in search.space, then train with the best",
     "evaluate": "score a finished run again: run=RUN_DIR",
     "figures": "draw a run's figures again from its arrays, without torch: run=RUN_DIR",
     "report": "write a run's page again: run=RUN_DIR",
@@ -16,6 +17,7 @@ EXAMPLES = {
     "ae-run": "train on built-in data; needs no network",
     "ae-run data=mnist model.latent_dim=10 train.epochs=10": "change what you like",
     "ae-run -m model.latent_dim=2,4,8 seed=0,1,2": "a sweep: nine runs",
+    "ae-run task=search search=conv_ae data=mnist": "a search, with pruning; go on by the same line",
 }
 
 _USAGE = """\

@@ -8,11 +8,12 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ae_run import report
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.errors import Interrupted, RunFailed, UserError
@@ -117,7 +118,7 @@ def _data_line(dataset: Dataset) -> str:
 
 @contextmanager
 def recorded(folder: RunFolder, phases: Phases) -> Iterator[None]:
-    """Keep `run.json` true however the task ends, and explain the ending."""
+    """Keep `run.json` and the page true however the task ends, and explain the ending."""
     resume = f"go on with: ae-run resume={shlex.quote(str(folder.path))}"
     before = folder.read_json("run.json")
     started = time.perf_counter()
@@ -128,6 +129,9 @@ def recorded(folder: RunFolder, phases: Phases) -> Iterator[None]:
         folder.update_json(
             "run.json", status=status, error=error, wall_seconds=wall, phases=seconds
         )
+        if status != "finished":
+            with suppress(UserError):
+                report.write(folder)
 
     try:
         yield
@@ -140,6 +144,8 @@ def recorded(folder: RunFolder, phases: Phases) -> Iterator[None]:
         raise Interrupted(f"stopped; {resume}") from None
     except OSError as error:
         what = f"{error.filename or folder.path}: {error.strerror or error}"
+        with suppress(OSError):  # there may be no room for this either
+            record("failed", error=what)
         raise RunFailed(f"{what}; {_finished_epochs(folder)}; {resume}") from None
     except Exception as error:
         record("failed", error=str(error))

@@ -74,6 +74,13 @@ def evaluate(job: Job) -> None:
     _say_result(folder)
 
 
+def search(job: Job) -> None:
+    """Search for the best values, then train and score the best run."""
+    from ae_run.search import task
+
+    task.run(job)
+
+
 def figures(job: Job) -> None:
     """Draw a run's figures again, and its page."""
     folder, phases = _folder(job), Phases()

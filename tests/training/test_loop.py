@@ -116,7 +116,9 @@ def test_a_killed_process_resumes_to_the_same_bytes():
 
 def test_ctrl_c_stops_after_the_step_and_says_how_to_go_on():
     command = [sys.executable, "-m", "ae_run", "train.epochs=100000", "run_dir=run"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
     deadline = time.monotonic() + 60
     while not Path("run/resume.pt").exists():
         assert time.monotonic() < deadline
@@ -130,7 +132,7 @@ def test_ctrl_c_stops_after_the_step_and_says_how_to_go_on():
     assert RunFolder(Path("run")).read_json("run.json")["status"] == "interrupted"
 
 
-def test_a_stop_request_raises_after_the_step(monkeypatch):
+def test_a_stop_request_raises_after_the_step():
     run = make("a")
     loop = fit(run)
     next(loop)
@@ -187,8 +189,8 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
 
 def test_history_means_are_over_images_not_over_batches():
     rows = [
-        list(fit(make(f"b{size}", f"train.batch_size={size}", "train.optimizer=sgd",
-                      "train.lr=1e-12", "train.epochs=1")))[0]
+        next(fit(make(f"b{size}", f"train.batch_size={size}", "train.optimizer=sgd",
+                      "train.lr=1e-12", "train.epochs=1")))
         for size in (7, 80)
     ]  # fmt: skip
     assert rows[0]["train_mse"] == pytest.approx(rows[1]["train_mse"], rel=1e-5)

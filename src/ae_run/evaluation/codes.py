@@ -19,9 +19,7 @@ class Codes:
     labels: Tensor
 
     @classmethod
-    def of(
-        cls, model: Autoencoder, part: Part, images: DeviceImages, batch_size: int
-    ) -> "Codes":
+    def of(cls, model: Autoencoder, part: Part, images: DeviceImages, batch_size: int) -> "Codes":
         """Encode a split, whose images lie on the device as `images`."""
         parts = [model.encode(x).float().cpu() for x in images.batches(batch_size)]
         z = torch.cat(parts) if parts else torch.empty(0, model.latent_dim)

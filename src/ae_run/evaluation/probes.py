@@ -7,10 +7,10 @@ taken, and of the MLP the last epoch.
 Legend: N codes, d code size, K classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,9 @@ from ae_run.config import MlpConfig, ProbeConfig
 from ae_run.evaluation.codes import Codes
 from ae_run.randomness import derive_seed, generator
 
-Predict = Callable[[Tensor], Tensor]
-"""Codes (N, d) → classes (N,)."""
+T = TypeVar("T")
+_LEAST_STEPS = 25  # of an epoch of the MLP: small sets are cut into smaller batches
+_MOST_TUNED = 2000  # validation codes that k is chosen by: neighbours are what costs time
 
 
 @dataclass(frozen=True)
@@ -67,22 +68,18 @@ def softmax(penalties: Sequence[float], splits: Splits) -> dict[str, Any]:
 
     Minimises cross-entropy (mean over codes, nats) + l2/2 · ‖weights‖² by L-BFGS.
     """
-    x = _with_ones(splits.train.z)
+    x, x_validation, x_test = (
+        torch.cat([part.z, torch.ones(len(part), 1)], 1)  # the last weight is the bias
+        for part in (splits.train, splits.validation, splits.test)
+    )
     w = torch.zeros(x.shape[1], splits.classes)
     fitted = {}
     for l2 in sorted(set(penalties), reverse=True):  # each starts from the last one's weights
         fitted[l2] = w = _logistic(x, splits.train.labels, l2, w)
-    predictions: dict[float, Predict] = {l2: _linear(fitted[l2]) for l2 in penalties}
-    l2, accuracy = _choose(predictions, splits.validation)
-    return {**_test(predictions[l2], splits), "validation_accuracy": accuracy, "l2": l2}
-
-
-def _with_ones(z: Tensor) -> Tensor:
-    return torch.cat([z, torch.ones(len(z), 1)], 1)
-
-
-def _linear(w: Tensor) -> Predict:
-    return lambda z: (_with_ones(z) @ w).argmax(1)
+    validation = {l2: (x_validation @ fitted[l2]).argmax(1) for l2 in penalties}
+    l2, accuracy = _choose(validation, splits.validation)
+    scores = _scores((x_test @ fitted[l2]).argmax(1), splits)
+    return {**scores, "validation_accuracy": accuracy, "l2": l2}
 
 
 @torch.enable_grad()
@@ -92,11 +89,10 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
     L-BFGS works on the weights in the eigenbasis of the data's second moments, scaled by them:
     codes are strongly correlated, and without this it needs several times the steps.
     """
-    moments, axes = torch.linalg.eigh((x.T.double() @ x.double()) / len(x))
-    scale = (moments.clamp(min=0) + l2 + 1e-6).rsqrt()
-    to_weights, from_weights = axes * scale, (axes / scale).T
-    to_weights = to_weights.float()
-    v = (from_weights @ start.double()).float().requires_grad_()
+    moments, axes = torch.linalg.eigh(x.T @ x / len(x))
+    scale = (moments.clamp(min=0) + l2 + 1e-6).sqrt()
+    v = (scale[:, None] * (axes.T @ start)).requires_grad_()
+    to_weights = axes / scale
     optimizer = torch.optim.LBFGS(
         [v], max_iter=100, tolerance_grad=1e-5, tolerance_change=1e-7,
         line_search_fn="strong_wolfe",
@@ -122,48 +118,62 @@ def nearest_neighbours(counts: Sequence[int], splits: Splits) -> dict[str, Any]:
 
     most = min(max(counts), len(splits.train))
     search = NearestNeighbors(n_neighbors=most, algorithm="brute").fit(splits.train.z.numpy())
-    found: dict[int, Tensor] = {}
 
-    def neighbours(z: Tensor) -> Tensor:
-        """Labels of the nearest training codes, (N, most); kept, since every k needs them."""
-        if id(z) not in found:
-            places = search.kneighbors(z.numpy(), return_distance=False)
-            found[id(z)] = splits.train.labels[torch.from_numpy(places)]
-        return found[id(z)]
+    def labels_near(codes: Codes) -> Tensor:
+        """Labels of the nearest training codes, from the nearest on: (N, most)."""
+        if not len(codes):
+            return torch.empty(0, most, dtype=torch.long)
+        places = search.kneighbors(codes.z.numpy(), return_distance=False)
+        return splits.train.labels[torch.from_numpy(places)]
 
-    def vote(k: int) -> Predict:
-        return lambda z: neighbours(z)[:, :k].mode(1).values
+    tuned = splits.validation.first(_MOST_TUNED)
+    near = labels_near(tuned)
+    k, accuracy = _choose({k: _vote(near, k) for k in counts}, tuned)
+    scores = _scores(_vote(labels_near(splits.test), k), splits)
+    return {**scores, "validation_accuracy": accuracy, "k": k}
 
-    predictions = {k: vote(k) for k in counts}
-    k, accuracy = _choose(predictions, splits.validation)
-    return {**_test(predictions[k], splits), "validation_accuracy": accuracy, "k": k}
+
+def _vote(labels: Tensor, k: int) -> Tensor:
+    return labels[:, :k].mode(1).values
 
 
 @torch.enable_grad()
 def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
-    """Linear layers with ReLU between them, cross-entropy, Adam; the notMNIST report's classifier.
+    """Linear layers with ReLU between them, as the notMNIST report has it: Adam, cross-entropy.
 
-    Also returns `history`: per epoch the mean training loss in nats and validation's loss and
-    accuracy.
+    Also returns `history`: per epoch the mean training loss, in nats, and the validation loss
+    and accuracy.
     """
+    train, validation = splits.train, splits.validation
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "probe-weights"))
-        layers = _layers([splits.train.z.shape[1], *options.widths, splits.classes])
+        layers = _layers([train.z.shape[1], *options.widths, splits.classes])
     optimizer = torch.optim.Adam(layers.parameters(), lr=options.lr)
-    z, labels = splits.train.z, splits.train.labels
-    history: dict[str, list[float]] = {"train_loss": []}
-    best, best_epoch, best_accuracy = {}, options.epochs, None
+    batch_size = min(options.batch_size, -(-len(train) // _LEAST_STEPS))
+    history: list[dict[str, float]] = []
+    best: dict[str, Any] = {"validation_accuracy": None, "epoch": 0}
     for epoch in range(1, options.epochs + 1):
-        order = torch.randperm(len(z), generator=generator(seed, "probe-order", epoch))
+        order = torch.randperm(len(train), generator=generator(seed, "probe-order", epoch))
         total = torch.zeros(())
-        for index in order.split(options.batch_size):
+        for index in order.split(batch_size):
             optimizer.zero_grad()
-            loss = F.cross_entropy(layers(z[index]), labels[index])
+            loss = F.cross_entropy(layers(train.z[index]), train.labels[index])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach() * len(index)
-        history["train_loss"].append(float(total / len(z)))
-    return {}
+        row = {"train_loss": float(total / len(train))}
+        accuracy = None
+        if len(validation):
+            logits = layers(validation.z).detach()
+            accuracy = _accuracy(logits.argmax(1), validation.labels)
+            row["validation_loss"] = float(F.cross_entropy(logits, validation.labels))
+            row["validation_accuracy"] = accuracy
+        history.append(row)
+        if accuracy is None or epoch == 1 or accuracy > best["validation_accuracy"]:
+            best = {"validation_accuracy": accuracy, "epoch": epoch}
+            predicted = layers(splits.test.z).detach().argmax(1)
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    return {**_scores(predicted, splits), **best, "history": columns}
 
 
 def _layers(widths: Sequence[int]) -> nn.Sequential:
@@ -171,3 +181,31 @@ def _layers(widths: Sequence[int]) -> nn.Sequential:
     for before, after in pairwise(widths):
         modules += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*modules[:-1])
+
+
+def _choose(predictions: dict[T, Tensor], validation: Codes) -> tuple[T, float | None]:
+    """The setting with the best predictions for validation, and their accuracy.
+
+    The first of those that are equally good; the middle one, and None, without validation codes.
+    """
+    settings = list(predictions)
+    if not len(validation):
+        return settings[len(settings) // 2], None
+    accuracies = [_accuracy(predictions[s], validation.labels) for s in settings]
+    best = max(accuracies)
+    return settings[accuracies.index(best)], best
+
+
+def _accuracy(predicted: Tensor, labels: Tensor) -> float:
+    return float((predicted == labels).double().mean())
+
+
+def _scores(predicted: Tensor, splits: Splits) -> dict[str, Any]:
+    """Accuracy and confusion of predictions for the test codes."""
+    labels, k = splits.test.labels, splits.classes
+    confusion = torch.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+    return {
+        "accuracy": _accuracy(predicted, labels),
+        "n": len(labels),
+        "confusion": confusion.tolist(),
+    }

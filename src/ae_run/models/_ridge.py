@@ -29,8 +29,11 @@ def gather(batches: Iterable[tuple[Tensor, Tensor]]) -> Sums | None:
     sums: Sums | None = None
     for h, y in batches:
         h, y = _float64(h), _float64(y)
-        new = Sums(h.T @ h, h.T @ y)
-        sums = new if sums is None else Sums(sums.hh + new.hh, sums.hy + new.hy)
+        if sums is None:
+            sums = Sums(h.T @ h, h.T @ y)
+        else:
+            sums.hh.addmm_(h.T, h)
+            sums.hy.addmm_(h.T, y)
     return sums
 
 
@@ -41,22 +44,21 @@ def fit(train: Sums, validation: Sums | None, shares: Sequence[float]) -> tuple[
     features or the number of images. Of `shares` the one with the least validation error is
     taken; without validation images their median.
     """
-    values, vectors = torch.linalg.eigh(train.hh)
-    scale = float(values.mean())  # of eigenvalues as of the diagonal
-    rotated = vectors.T @ train.hy
     shares = sorted(shares)
     if validation is None:
         shares = [shares[(len(shares) - 1) // 2]]
-    best: tuple[float, Tensor, float] | None = None
-    for share in shares:
-        # A feature that is always zero gets weights of zero, at any scale.
-        damped = (values + share * scale).clamp(min=1e-300)
-        weights = vectors @ (rotated / damped[:, None])
-        error = validation.error(weights) if validation is not None else 0.0
-        if best is None or error < best[0]:
-            best = error, weights, share
-    assert best is not None
-    return best[1], best[2]
+    fits = [(solve(train, share), share) for share in shares]
+    if validation is None:
+        return fits[0]
+    return min(fits, key=lambda found: validation.error(found[0]))
+
+
+def solve(sums: Sums, share: float) -> Tensor:
+    """The weights (m, n) for one share: (hᵀh + λI)·weights = hᵀy."""
+    # Features that are all zero get weights of zero.
+    ridge = max(share * float(sums.hh.diagonal().mean()), 1e-300)
+    lower = torch.linalg.cholesky(sums.hh + ridge * torch.eye(len(sums.hh)).to(sums.hh))
+    return torch.cholesky_solve(sums.hy, lower)
 
 
 def _float64(x: Tensor) -> Tensor:

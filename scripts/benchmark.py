@@ -1,0 +1,185 @@
+"""How fast `ae-run`'s own loop is beside what one would use instead, on this machine.
+
+`AE_RUN_DATA=… python scripts/benchmark.py` trains the same nets on MNIST with each contender of
+`scripts/contenders.py`, in turns and in processes of their own, and writes a table, a figure and
+all measurements to `outputs/reference/benchmark/`. Ratios are between runs of the same round, so
+that whatever else the machine does touches both.
+"""
+
+import argparse
+import importlib.util
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+OUT = HERE.parent / "outputs" / "reference" / "benchmark"
+
+Row = dict[str, Any]
+
+
+def cases(quick: bool) -> list[Row]:
+    """What is trained: net, noise, batch size, and images per epoch."""
+    grid = [("lab", 0.0, 128), ("wide", 0.0, 128)]
+    if not quick:
+        grid += [("lab", 0.1, 128), ("wide", 0.1, 128)]
+        grid += [(net, 0.0, batch) for net in ("lab", "wide") for batch in (256, 1024)]
+    images = {"lab": 12_000, "wide": 4_000}
+    return [
+        {"net": net, "noise": noise, "batch": batch, "images": images[net]}
+        for net, noise, batch in grid
+    ]
+
+
+def contenders() -> dict[str, list[str]]:
+    """Name → arguments; those that are not installed are left out."""
+    found = {
+        "ours": ["ours"],
+        "ours, float32": ["ours", "--precision", "float32"],
+        "by hand": ["hand"],
+        "DataLoader": ["reports"],
+        "DataLoader, 2 workers": ["reports", "--workers", "2"],
+        "DataLoader, float32": ["reports", "--precision", "float32"],
+    }
+    for name in ("pythae", "lightning"):
+        if importlib.util.find_spec(name):
+            found[name] = [name]
+    return found
+
+
+def measure(arguments: list[str], case: Row, epochs: int, device: str) -> Row:
+    """One contender on one case, in a process of its own."""
+    options = [f"--{key}={value}" for key, value in case.items()]
+    command = [sys.executable, str(HERE / "contenders.py"), *arguments, *options,
+               f"--epochs={epochs}", f"--device={device}", f"--started={time.time()}"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"benchmark: {' '.join(command)} failed:\n{done.stderr}")
+    row: Row = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def run(case: Row, repeats: int, epochs: int, device: str) -> list[Row]:
+    """All contenders on one case, in turns; a row per contender with all its measurements."""
+    names = contenders()
+    if case["noise"]:
+        names.pop("pythae", None)  # its trainer has no place for noise
+    results: dict[str, list[Row]] = {name: [] for name in names}
+    for turn in range(repeats):
+        for name, arguments in names.items():
+            results[name].append(measure(arguments, case, epochs, device))
+            speed = results[name][-1]["images_per_second"]
+            print(f"{case} turn {turn + 1} {name}: {speed:,.0f} images/s", flush=True)
+    ours = [row["images_per_second"] for row in results["ours"]]
+    rows = []
+    for name, measured in results.items():
+        speeds = [row["images_per_second"] for row in measured]
+        ratios = [a / b for a, b in zip(ours, speeds, strict=True)]
+        rows.append({
+            **case, "contender": name, "images_per_second": statistics.median(speeds),
+            "min": min(speeds), "max": max(speeds), "ours_ratio": statistics.median(ratios),
+            "ratio_min": min(ratios), "ratio_max": max(ratios),
+            "first_step_seconds": statistics.median(r["first_step_seconds"] for r in measured),
+            "peak_mb": statistics.median(row["peak_mb"] for row in measured),
+        })  # fmt: skip
+    return rows
+
+
+def full_runs(device: str) -> list[Row]:
+    """Seconds from the command to the end of 10 epochs on 60,000 images, the lab net."""
+    case = {"net": "lab", "noise": 0.0, "batch": 128, "images": 60_000}
+    rows = []
+    for name in ("ours", "by hand", "DataLoader", "pythae"):
+        if name in contenders():
+            result = measure(contenders()[name], case, 10, device)
+            rows.append({"contender": name, "seconds": result["total_seconds"]})
+            print(f"10 epochs, {name}: {result['total_seconds']:.1f} s", flush=True)
+    return rows
+
+
+def table(rows: list[Row], full: list[Row]) -> str:
+    """The results in Markdown."""
+    lines = ["| net | noise | batch | trained by | images/s (min … max) | ours is (min … max) "
+             "| first step, s | peak MB |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for row in rows:
+        ratio = f"{row['ours_ratio']:.2f}× ({row['ratio_min']:.2f} … {row['ratio_max']:.2f})"
+        lines.append(
+            f"| {row['net']} | {row['noise']:g} | {row['batch']} | {row['contender']} "
+            f"| {row['images_per_second']:,.0f} ({row['min']:,.0f} … {row['max']:,.0f}) "
+            f"| {'' if row['contender'] == 'ours' else ratio} "
+            f"| {row['first_step_seconds']:.1f} | {row['peak_mb']:,.0f} |"
+        )
+    if full:
+        lines += ["", "Lab net, 60,000 images, 10 epochs, from the command to the end:", "",
+                  "| trained by | seconds |", "|---|---|"]  # fmt: skip
+        lines += [f"| {row['contender']} | {row['seconds']:.1f} |" for row in full]
+    return "\n".join(lines) + "\n"
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Bars of images/s, one panel per case."""
+    from matplotlib.figure import Figure
+
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["net"], row["noise"], row["batch"]), []).append(row)
+    columns = min(2, len(groups))
+    lines = -(-len(groups) // columns)
+    figure = Figure(figsize=(5.2 * columns, 2.5 * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False).flat
+    for axis, ((net, noise, batch), group) in zip(axes, groups.items(), strict=False):
+        names = [row["contender"] for row in group]
+        speeds = [row["images_per_second"] for row in group]
+        errors = [[row["images_per_second"] - row["min"] for row in group],
+                  [row["max"] - row["images_per_second"] for row in group]]  # fmt: skip
+        colors = ["#0072B2" if name.startswith("ours") else "#999999" for name in names]
+        axis.barh(names, speeds, xerr=errors, color=colors, ecolor="#333333")
+        axis.invert_yaxis()
+        axis.set_title(f"{net} net, noise {noise:g}, batch {batch}", fontsize=10)
+        axis.set_xlabel("training images per second")
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in list(axes)[len(groups) :]:
+        axis.set_axis_off()
+    figure.savefig(path, dpi=120)
+
+
+def machine(device: str) -> Row:
+    """What it was measured on."""
+    import torch
+
+    from ae_run import devices
+
+    return {
+        "device": devices.describe(torch.device(device)), "torch": torch.__version__,
+        "python": platform.python_version(),
+        "packages": [name for name in contenders() if name in ("pythae", "lightning")],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure, and write table, figure and JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="two cases instead of eight")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="the first one is not counted")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    rows = [row for case in cases(args.quick) for row in run(
+        case, args.repeats, args.epochs, args.device)]  # fmt: skip
+    full = [] if args.quick else full_runs(args.device)
+    args.out.mkdir(parents=True, exist_ok=True)
+    result = {"machine": machine(args.device), "rows": rows, "ten_epochs": full}
+    (args.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")
+    (args.out / "benchmark.md").write_text(table(rows, full))
+    draw(rows, args.out / "benchmark.png")
+    print(table(rows, full))
+
+
+if __name__ == "__main__":
+    main()

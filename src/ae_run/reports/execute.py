@@ -1,0 +1,107 @@
+"""One run of a report, in a worker process: trained and scored, without figures of its own.
+
+A run's own figures and page would take longer than many of these runs do.
+"""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from ae_run.config import DataConfig, validate
+from ae_run.data import Dataset, load
+from ae_run.errors import AeRunError, Interrupted, UserError
+from ae_run.reports import store
+from ae_run.reports.plan import Planned
+from ae_run.run_folder import RunFolder
+
+_SECONDS_FOR_LOCK = 30.0
+
+
+def start_worker(threads: int) -> None:
+    """Set up a process that runs `execute`: its threads, and to end when its parent does."""
+    import torch
+
+    torch.set_num_threads(threads)
+    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch_parent(parent: int) -> None:
+    """Stop as after Ctrl-C when the parent was killed: the next maker needs the run's lock."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+    os._exit(1)
+
+
+def execute(planned: Planned, path: Path) -> str | None:
+    """Train what is missing of a run, score it, and trim its folder.
+
+    Returns:
+        What went wrong; None where all went well.
+    """
+    try:
+        with _folder(path) as folder:
+            if not store.is_finished(path):
+                _train(planned, folder)
+            store.trim(folder)
+    except Interrupted:
+        raise
+    except AeRunError as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[RunFolder]:
+    """The run's folder, locked; a worker that is just ending may still hold it."""
+    path.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(path, quiet=True)
+    started = time.monotonic()
+    while True:
+        try:
+            with folder.lock():
+                yield folder
+                return
+        except UserError as error:
+            if "another process" not in str(error):
+                raise
+            if time.monotonic() - started > _SECONDS_FOR_LOCK:
+                raise
+            time.sleep(0.5)
+
+
+def _train(planned: Planned, folder: RunFolder) -> None:
+    from ae_run.evaluation import evaluate
+    from ae_run.runs import Phases, recorded, start, training_facts
+    from ae_run.training import checkpoints, fit
+
+    config, phases = validate(planned.raw), Phases()
+    with phases("data"):
+        dataset = _dataset(config.data)
+    run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())
+    with recorded(folder, phases):
+        with phases("train"):
+            for _ in fit(run):
+                pass
+        folder.update_json("run.json", **training_facts(run), command=planned.command)
+        with phases("evaluate"):
+            checkpoints.load_weights(folder, run.model)
+            evaluate(config, run.model, dataset, folder, run.device)
+
+
+@lru_cache(maxsize=2)
+def _dataset(config: DataConfig) -> Dataset:
+    return load(config)
+
+
+def clear(path: Path) -> None:
+    """Delete what an earlier program left that no run can go on from."""
+    if path.exists() and not (path / "config.yaml").is_file():
+        shutil.rmtree(path)

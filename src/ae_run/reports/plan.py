@@ -1,0 +1,118 @@
+"""From a report to runs: composed, validated and named by a digest of what decides their results."""
+
+import copy
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ae_run import components, data
+from ae_run.config import Config, validate
+from ae_run.errors import UserError
+from ae_run.reports.spec import Report, Run, Value
+
+RESULTS_VERSION = 1
+"""To be raised when a change of the program changes what a config results in."""
+_DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
+# Where the images come from and how many threads work does not decide; the images themselves do.
+_DECIDES_NOT = (("data", "root"), ("data", "mirrors"), ("data", "download"), ("train", "threads"))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run: one seed, one value of a sweep, one budget."""
+
+    report: str
+    name: str
+    budget: str
+    seed: int
+    point: Value | None
+    """The sweep's value."""
+    overrides: tuple[str, ...]
+    raw: dict[str, Any]
+    """The composed config."""
+    digest: str
+
+    @property
+    def label(self) -> str:
+        """For the log."""
+        point = "" if self.point is None else f" {self.point}"
+        return f"{self.report}/{self.name}{point} seed {self.seed} ({self.budget})"
+
+    @property
+    def command(self) -> str:
+        """What to type to repeat it alone."""
+        return shlex.join(["ae-run", *self.overrides])
+
+
+class Planner:
+    """Plans runs; composes every command line, and loads every data set, only once."""
+
+    def __init__(self) -> None:
+        self._composed: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._fingerprints: dict[str, str] = {}
+
+    def runs(self, report: Report, name: str, budget: str, seeds: int) -> list[Planned]:
+        """All runs behind a name of the report, by value of the sweep, then by seed."""
+        run = report.runs[name]
+        base = self.compose(run.overrides(budget))
+        points: Sequence[Value | None] = run.sweep.values if run.sweep else (None,)
+        return [
+            self._planned(report, name, run, budget, seed, point, base)
+            for point in points
+            for seed in range(seeds if run.seeds else 1)
+        ]
+
+    def _planned(
+        self, report: Report, name: str, run: Run, budget: str, seed: int, point: Value | None,
+        base: dict[str, Any],
+    ) -> Planned:  # fmt: skip
+        raw = copy.deepcopy(base) | {"seed": seed}
+        overrides = [*run.overrides(budget), f"seed={seed}"]
+        if run.sweep is not None and point is not None:
+            *path, leaf = run.sweep.key.split(".")
+            place = raw
+            for part in path:
+                place = place[part]
+            if leaf not in place:
+                raise UserError(f"{report.name}: runs.{name}.sweep.key={run.sweep.key}: no such key")
+            place[leaf] = point
+            overrides.append(f"{run.sweep.key}={point}")
+        try:
+            config = validate(raw)
+        except UserError as error:
+            raise UserError(f"{report.name}: runs.{name}: {error}") from None
+        digest = self._digest(config)
+        return Planned(
+            report.name, name, budget, seed, point, tuple(overrides), config.dump(), digest
+        )
+
+    def compose(self, overrides: Iterable[str]) -> dict[str, Any]:
+        """The plain config that a command line gives."""
+        from hydra import compose, initialize_config_dir
+        from hydra.errors import HydraException
+        from omegaconf import OmegaConf
+
+        key = tuple(overrides)
+        if key not in self._composed:
+            try:
+                with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+                    config = compose("config", overrides=list(key))
+            except HydraException as error:
+                raise UserError(f"{shlex.join(key)}: {' '.join(str(error).split())}") from None
+            raw: Any = OmegaConf.to_container(config, resolve=True)
+            self._composed[key] = raw
+        return self._composed[key]
+
+    def _digest(self, config: Config) -> str:
+        content = {key: config.dump()[key] for key in _DECIDES}
+        for group, key in _DECIDES_NOT:
+            content[group].pop(key, None)
+        source = json.dumps(config.dump()["data"], sort_keys=True)
+        if source not in self._fingerprints:
+            self._fingerprints[source] = data.load(config.data).fingerprint
+        content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprints[source]}
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,61 @@
+"""`task=search`: check, fill the study, keep workers going, then write down what was found."""
+
+from ae_run import data
+from ae_run.dispatch import Job
+from ae_run.errors import Interrupted, UserError
+from ae_run.search import crew, prepare, refit, result, storage, study
+from ae_run.training.interrupts import stop_requests
+
+
+def run(job: Job) -> None:
+    """Search, and end with the best run.
+
+    Raises:
+        UserError: what was asked for cannot be done.
+        RunFailed: the storage is lost, or no trial succeeds.
+        Interrupted: it was stopped; the same command goes on.
+    """
+    search = prepare.prepare(job)
+    dataset = data.load(job.config.data)
+    if not len(dataset.validation):
+        raise UserError(
+            "data.validation_fraction=0: a search compares trials by validation images; "
+            "set a fraction above 0"
+        )
+    study.quiet()
+    options, config, folder = search.options, job.config, search.folder
+    new = not folder.path.exists()
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = storage.open_storage(
+            options.storage, search.password, folder.path, options.reconnect_seconds
+        )
+    except BaseException:
+        if new and not any(folder.path.iterdir()):
+            folder.path.rmdir()
+        raise
+    found = study.open_study(
+        opened, search.name, options, search.space, config.seed, config.train.epochs
+    )
+    study.identify(found, prepare.identity(search, dataset))
+    _check_fresh(search, found)
+    folder.say(prepare.describe(search, dataset))
+    try:
+        with stop_requests() as stop:
+            seconds = crew.Crew(search, found, dataset, stop).work()
+    except Interrupted as end:
+        end.args = (f"{end}; the same command goes on",)
+        raise
+    result.finish(search, found, seconds)
+    refit.refit(search, found)
+
+
+def _check_fresh(search: prepare.Search, found: study.TakingStudy) -> None:
+    """Refuse trial folders that the study knows nothing of."""
+    trials = search.folder.file("trials")
+    begun = any(t.state.name != "WAITING" for t in found.get_trials(deepcopy=False))
+    if not begun and trials.is_dir() and any(trials.iterdir()):
+        raise UserError(
+            f"{trials}: holds trials of another search, whose storage is gone; move "
+            f"{search.folder.path} away, or choose another search.name"
+        )
