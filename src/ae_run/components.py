@@ -16,6 +16,8 @@ from types import ModuleType
 from ae_run.errors import UserError
 
 PACKAGES = {"data": "data", "corruption": "corruptions", "model": "models"}
+_REPORTS = "reports"
+"""A folder of `conf/` that is no config group: the reports that `scripts/make_figures.py` makes."""
 ALIASES = {("corruption", "noise"): "gaussian"}
 
 
@@ -47,7 +49,8 @@ def conf_dir() -> Path:
 def groups(extra: Iterable[Path] = ()) -> list[str]:
     """Names of the config groups, as folders of `conf/` and of the `extra` config folders."""
     folders = [path for root in (conf_dir(), *extra) for path in root.iterdir() if path.is_dir()]
-    return sorted({path.name for path in folders if any(path.glob("*.yaml"))})
+    names = {path.name for path in folders if any(path.glob("*.yaml"))}
+    return sorted(names - {_REPORTS})
 
 
 def options(group: str, extra: Iterable[Path] = ()) -> dict[str, str]:

@@ -38,6 +38,8 @@ Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
 Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
 Pair = Annotated[Naturals, Field(min_length=2, max_length=2)]
 Pairs = Annotated[tuple[Pair, ...], Field(strict=False)]
+FractionPair = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
+FractionPairs = Annotated[tuple[FractionPair, ...], Field(strict=False)]
 Levels = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
 
 
@@ -154,6 +156,7 @@ class LatentConfig(Schema):
 
     path_classes: Pairs | None
     path_images: Pairs | None
+    path_quantiles: FractionPairs | None
     path_steps: Annotated[int, Field(ge=2)]
     variances: Levels
     samples: Annotated[int, Field(ge=0)]

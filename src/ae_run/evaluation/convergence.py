@@ -53,4 +53,4 @@ def converge(
 
 def _is_shown(step: int) -> bool:
     """1, 2, … 10, 20, … 100, 200, …: the first steps change most."""
-    return step % 10 ** (len(str(step)) - 1) == 0
+    return step % int(10 ** (len(str(step)) - 1)) == 0

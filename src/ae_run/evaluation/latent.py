@@ -40,6 +40,7 @@ def latent_arrays(
     prior = _prior_codes(model, options.samples or 1, seed)
     arrays = {"centroids_images": decode(means)}
     arrays |= _paths(options, decode, means, test, prior is not None, say)
+    arrays |= _path_across(options, decode, train.z, say)
     if options.variances:
         samples = around(means, options.variances, seed)
         arrays["centroid_samples_images"] = decode(samples)
@@ -65,7 +66,7 @@ class _Decoder:
         images = np.zeros((len(flat), *self._model.image_shape), np.uint8)
         parts = [
             to_uint8(self._model.decode(z.to(self._device)))
-            for z in flat[known].split(self._batch_size)
+            for z in torch.split(flat[known], self._batch_size)
         ]
         images[known.numpy()] = np.concatenate(parts) if parts else 0
         return images.reshape(*codes.shape[:-1], *self._model.image_shape)
@@ -97,7 +98,9 @@ def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
     share = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None]
     weights = (torch.sin((1 - share) * angle), torch.sin(share * angle))  # (P, S, 1)
     path = (weights[0] * start[:, None] + weights[1] * end[:, None]) / torch.sin(angle)
-    return torch.where(torch.sin(angle) > 1e-4, path.float(), linear(start, end, steps))
+    is_curved = torch.sin(angle) > 1e-4  # (P, 1, 1)
+    curved: Tensor = torch.where(is_curved, path.to(start.dtype), linear(start, end, steps))
+    return curved
 
 
 def around(means: Tensor, variances: Sequence[float], seed: int) -> Tensor:
@@ -106,7 +109,9 @@ def around(means: Tensor, variances: Sequence[float], seed: int) -> Tensor:
     The noise of a class points the same way at every variance.
     """
     noise = torch.randn(means.shape, generator=generator(seed, "centroid-samples"))
-    return means + torch.tensor(variances).sqrt()[:, None, None] * noise
+    spreads = torch.tensor(variances, dtype=means.dtype).sqrt()
+    samples: Tensor = means + spreads[:, None, None] * noise
+    return samples
 
 
 def gaussian_codes(codes: Tensor, n: int, seed: int) -> Tensor:
@@ -165,6 +170,23 @@ def _paths(
             arrays[f"paths_{kind}_images"] = decode(path)
             arrays[f"paths_{kind}_labels"] = test.labels[ends.T].numpy()
     return arrays
+
+
+def _path_across(options: LatentConfig, decode: _Decoder, codes: Tensor, say: Say) -> Arrays:
+    """The decoded path between two points that are quantiles of each dimension of codes (N, d)."""
+    if options.path_quantiles is None:
+        return {}
+    if len(options.path_quantiles) != (d := codes.shape[1]):
+        say(f"{_KEY}.path_quantiles: left out: the code has {d} dimensions")
+        return {}
+    shares = torch.tensor(options.path_quantiles).T  # (2, d)
+    # By hand: torch.quantile refuses more than 16 million numbers.
+    order = codes.sort(0).values
+    rows = (shares * (len(codes) - 1)).round().long()
+    ends = order.gather(0, rows)
+    path = linear(ends[:1], ends[1:], options.path_steps)  # (1, S, d)
+    arrays = {"paths_quantiles_images": decode(path)}
+    return arrays | ({"path_2d_points": path[0].numpy()} if d == 2 else {})
 
 
 def _known(

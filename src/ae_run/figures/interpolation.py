@@ -17,6 +17,7 @@ _KINDS = {
     "centroids": "between class centroids",
     "images": "between test images, straight",
     "spherical": "between test images, spherical",
+    "quantiles": "across the training codes",
 }
 _PATHS, _STEPS = 6, 13
 
@@ -24,7 +25,7 @@ _PATHS, _STEPS = 6, 13
 def draw(run: RunData, style: Style) -> Figure | None:
     """Needs `paths_<kind>_images` (P, S, C, H, W) and `paths_<kind>_labels` (P, 2).
 
-    The kinds are `centroids`, `images` and `spherical`.
+    The kinds are `centroids`, `images`, `spherical`, and without labels `quantiles`.
     """
     blocks = list(_blocks(run))
     return grid_figure(style, TITLE, run.label, blocks) if blocks else None

@@ -21,6 +21,7 @@ from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
 
 _SECONDS_FOR_LOCK = 30.0
+_parent = os.getppid()
 
 
 def start_worker(threads: int) -> None:
@@ -28,12 +29,13 @@ def start_worker(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent passes it on
+    threading.Thread(target=_watch_parent, daemon=True).start()
 
 
-def _watch_parent(parent: int) -> None:
+def _watch_parent() -> None:
     """Stop as after Ctrl-C when the parent was killed: the next maker needs the run's lock."""
-    while os.getppid() == parent:
+    while os.getppid() == _parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(20)
@@ -52,6 +54,8 @@ def execute(planned: Planned, path: Path) -> str | None:
                 _train(planned, folder)
             store.trim(folder)
     except Interrupted:
+        if os.getppid() != _parent:
+            os._exit(1)  # before this process takes the next run from its queue
         raise
     except AeRunError as error:
         return str(error)

@@ -47,6 +47,8 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
             what = f"failed: {error}" if error is not None else _summary(store, run)
             print(f"[{count}/{len(futures)}] {took}  {run.label}: {what}", flush=True)
     except (KeyboardInterrupt, BrokenProcessPool, Interrupted):
+        for process in multiprocessing.active_children():
+            process.terminate()  # training ends after saving what it has finished
         raise Interrupted("stopped; the same command goes on from here") from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
