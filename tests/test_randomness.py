@@ -47,7 +47,7 @@ def test_keyed_numbers_are_those_of_splitmix64():
 
 def test_uniform_numbers_are_uniform():
     numbers = draw("uniform").double()
-    assert 0 <= numbers.min()
+    assert numbers.min() >= 0
     assert numbers.max() < 1
     assert stats.kstest(numbers.flatten().numpy(), "uniform").pvalue > 0.001
     # Each image by itself, too.

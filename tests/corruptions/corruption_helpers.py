@@ -15,15 +15,21 @@ NAMES = list(components.options("corruption"))
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 8, 8), (3, 20, 23)]
 
 
+def composed(*overrides: str) -> dict:
+    """A whole config as plain containers."""
+    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
+
+
 @cache
 def configured(name: str, *overrides: str) -> CorruptionConfig:
     """The corruption of `conf/corruption/<name>.yaml`."""
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        config = compose("config", overrides=[f"corruption={name}", *overrides])
-    return validate(OmegaConf.to_container(config, resolve=True)).corruption
+    return validate(composed(f"corruption={name}", *overrides)).corruption
 
 
-def some_images(shape: tuple[int, int, int], n: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
+def some_images(
+    shape: tuple[int, int, int], n: int = 7, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """Images (n, C, H, W) in [0, 1], black and white pixels among them."""
     source = torch.Generator().manual_seed(1)
     return torch.rand(n, *shape, generator=source, dtype=dtype).mul(1.4).sub(0.2).clamp(0, 1)

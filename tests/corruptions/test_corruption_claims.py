@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from corruption_helpers import SHAPES, apply, configured, keyed, some_images
+from corruption_helpers import SHAPES, apply, composed, configured, keyed, some_images
 from PIL import Image
 from pydantic import ValidationError
 
@@ -160,30 +160,39 @@ def test_steps_of_a_chain_are_changed_added_and_left_out_on_the_command_line():
 
 
 def test_a_chain_takes_a_list_of_steps():
-    steps = [{"name": "masking", "fraction": 0.5, "value": 0.0}, {"name": "grayscale", "strength": 1.0}]
-    chain = type(configured("chain")).model_validate({"name": "chain", "strength": 1.0, "steps": steps})
+    steps = [
+        {"name": "masking", "fraction": 0.5, "value": 0.0},
+        {"name": "grayscale", "strength": 1.0},
+    ]
+    chain = type(configured("chain")).model_validate(
+        {"name": "chain", "strength": 1.0, "steps": steps}
+    )
     assert [step.name for step in chain.steps.values()] == ["masking", "grayscale"]
 
 
 @pytest.mark.parametrize(
-    ("step", "message"),
+    ("changes", "message"),
     [
-        ({"name": "masking", "fraction": 2.0, "value": 0.0}, "corruption.steps.gaussian.fraction=2.0: must be less than or equal to 1"),
-        ({"name": "masking", "fraction": 0.2}, "corruption.steps.gaussian.value: missing"),
-        ({"name": "maskin", "fraction": 0.2}, "corruption.name=maskin: no such name; did you mean 'masking'?"),
+        ({"fraction": 2.0}, "corruption.steps.dots.fraction=2.0: must be less than or equal to 1"),
+        ({"value": None}, "corruption.steps.dots.value: missing"),
+        ({"name": "maskin"}, "name=maskin: no such name; did you mean 'masking'?"),
+        ({"fractoin": 0.1}, "corruption.steps.dots.fractoin: no such key; did you mean"),
     ],
-)  # fmt: skip
-def test_an_error_in_a_step_names_it(raw_config, step, message):
-    raw = raw_config("corruption=chain")
-    raw["corruption"]["steps"]["gaussian"] = step
+)
+def test_an_error_in_a_step_names_it(changes, message):
+    raw = composed("corruption=chain", "+corruption@corruption.steps.dots=masking")
+    step = raw["corruption"]["steps"]["dots"] | changes
+    raw["corruption"]["steps"]["dots"] = {k: v for k, v in step.items() if v is not None}
     with pytest.raises(UserError) as error:
         validate(raw)
     assert message in str(error.value)
 
 
-def test_a_chain_needs_a_step(raw_config):
+def test_a_chain_needs_a_step():
+    raw = composed("corruption=chain")
+    raw["corruption"]["steps"] = {}
     with pytest.raises(UserError, match=r"corruption.steps: .*at least 1 item"):
-        validate(raw_config("corruption=chain", "~corruption.steps.gaussian", "~corruption.steps.occlusion"))
+        validate(raw)
 
 
 def test_a_level_beyond_the_bounds_is_refused():

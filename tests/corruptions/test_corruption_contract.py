@@ -2,7 +2,16 @@
 
 import pytest
 import torch
-from corruption_helpers import NAMES, SHAPES, apply, configured, drawn, keyed, some_images, some_keys
+from corruption_helpers import (
+    NAMES,
+    SHAPES,
+    apply,
+    configured,
+    drawn,
+    keyed,
+    some_images,
+    some_keys,
+)
 
 from ae_run import components, corruptions
 from ae_run.randomness import KeyedNoise
@@ -16,7 +25,7 @@ def test_level_is_an_option(name):
     config = configured(name)
     level = corruptions.level_name(config)
     assert level in type(config).model_fields or config.name == "none"
-    assert components.module("corruption", config.name).LEVEL == level
+    assert level == components.module("corruption", config.name).LEVEL
 
 
 @shapes
@@ -85,8 +94,7 @@ def test_a_higher_level_changes_more(name):
 
 
 def test_reads_nothing_back_from_the_device(name):
-    """Tensors without data, as a CUDA graph sees them: a value, or a shape that depends on one,
-    would raise."""
+    """Tensors without data: to read a value, or a shape that depends on one, would raise."""
 
     class WithoutData:
         def uniform(self, like, *shape):

@@ -136,7 +136,8 @@ def _from_codes(
         )
     if options.probe is not None:
         splits = probes.Splits(train, encode(dataset.validation), test, classes)
-        metrics["probe"] = probes.probe(options.probe, splits, config.seed)
+        if scores := probes.probe(options.probe, splits, config.seed):
+            metrics["probe"] = scores
     return metrics, arrays
 
 

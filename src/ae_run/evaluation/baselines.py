@@ -27,7 +27,8 @@ class Pca:
         """As many components as the code has dimensions, or as the images allow."""
         from sklearn.decomposition import PCA
 
-        x = train.images.reshape(len(train), -1).astype(np.float32) / 255
+        x = train.images.reshape(len(train), -1).astype(np.float32)
+        x /= 255
         pca = PCA(min(latent_dim, *x.shape), copy=False, random_state=0).fit(x)
         mean, components = (torch.from_numpy(a) for a in (pca.mean_, pca.components_))
         return cls(mean.to(device), components.to(device))

@@ -83,6 +83,18 @@ class Model(Autoencoder):
         total = mse + self._config.penalty_weight * penalty
         return LossTerms(total, {"mse": mse, "penalty": penalty})
 
+    def scores(self, x_in: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """See `Autoencoder`; with `weights`, which needs no gradient, also the whole `loss`."""
+        found = super().scores(x_in, target)
+        if self._config.penalty == "weights":
+            penalty = self._config.penalty_weight * weights_penalty(self.encoder)
+            found["loss"] = found["mse"] + penalty
+        return found
+
+    def score_names(self) -> set[str]:
+        """See `Autoencoder`."""
+        return {"mse", "loss"} if self._config.penalty == "weights" else {"mse"}
+
 
 def jacobian_penalty(x: Tensor, z: Tensor) -> Tensor:
     """‖∂z/∂x‖²_F per image, differentiable: x (B, C, H, W), its codes z (B, d) → (B,).

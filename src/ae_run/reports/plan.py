@@ -11,7 +11,7 @@ from typing import Any
 from ae_run import components, data
 from ae_run.config import Config, validate
 from ae_run.errors import UserError
-from ae_run.reports.spec import Report, Run, Value
+from ae_run.reports.spec import Report, Value
 
 RESULTS_VERSION = 1
 """To be raised when a change of the program changes what a config results in."""
@@ -34,6 +34,8 @@ class Planned:
     raw: dict[str, Any]
     """The composed config."""
     digest: str
+    snapshots: bool
+    """Whether to keep pictures of training."""
 
     @property
     def label(self) -> str:
@@ -57,37 +59,32 @@ class Planner:
     def runs(self, report: Report, name: str, budget: str, seeds: int) -> list[Planned]:
         """All runs behind a name of the report, by value of the sweep, then by seed."""
         run = report.runs[name]
-        base = self.compose(run.overrides(budget))
         points: Sequence[Value | None] = run.sweep.values if run.sweep else (None,)
         return [
-            self._planned(report, name, run, budget, seed, point, base)
+            self._planned(report, name, budget, seed, point)
             for point in points
             for seed in range(seeds if run.seeds else 1)
         ]
 
     def _planned(
-        self, report: Report, name: str, run: Run, budget: str, seed: int, point: Value | None,
-        base: dict[str, Any],
-    ) -> Planned:  # fmt: skip
-        raw = copy.deepcopy(base) | {"seed": seed}
-        overrides = [*run.overrides(budget), f"seed={seed}"]
+        self, report: Report, name: str, budget: str, seed: int, point: Value | None
+    ) -> Planned:
+        run = report.runs[name]
+        changes: dict[str, Value] = {**run.changes(budget), "seed": seed}
         if run.sweep is not None and point is not None:
-            *path, leaf = run.sweep.key.split(".")
-            place = raw
-            for part in path:
-                place = place[part]
-            if leaf not in place:
-                raise UserError(f"{report.name}: runs.{name}.sweep.key={run.sweep.key}: no such key")
-            place[leaf] = point
-            overrides.append(f"{run.sweep.key}={point}")
+            changes[run.sweep.key] = point
+        raw = copy.deepcopy(self.compose(run.overrides))
         try:
+            for key, value in changes.items():
+                _set(raw, key, value)
             config = validate(raw)
         except UserError as error:
-            raise UserError(f"{report.name}: runs.{name}: {error}") from None
-        digest = self._digest(config)
+            raise UserError(f"report {report.name}, run {name}: {error}") from None
+        overrides = [*run.overrides, *(f"{key}={value}" for key, value in changes.items())]
         return Planned(
-            report.name, name, budget, seed, point, tuple(overrides), config.dump(), digest
-        )
+            report.name, name, budget, seed, point, tuple(overrides), config.dump(),
+            self._digest(config), run.snapshots,
+        )  # fmt: skip
 
     def compose(self, overrides: Iterable[str]) -> dict[str, Any]:
         """The plain config that a command line gives."""
@@ -116,3 +113,14 @@ class Planner:
         content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprints[source]}
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _set(raw: dict[str, Any], key: str, value: Value) -> None:
+    """Set a key of a composed config: composing anew for every run would take minutes."""
+    place: Any = raw
+    *path, leaf = key.split(".")
+    for part in path:
+        place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or leaf not in place:
+        raise UserError(f"{key}: no such key")
+    place[leaf] = value

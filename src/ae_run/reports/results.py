@@ -45,7 +45,8 @@ def value(run: RunData, metric: str) -> float:
     Args:
         run: the run.
         metric: a path in `metrics.json`, such as `probe.mlp.accuracy`; with `@0.45` the value of
-            a curve at that level; `history.validation_mse` is the lowest of a column.
+            a curve at that level. `history.validation_mse` is the lowest of a column, and
+            `run.data.twins.validation_in_train` a path in `run.json`.
 
     Raises:
         UserError: the run has no such number.
@@ -57,7 +58,7 @@ def value(run: RunData, metric: str) -> float:
         if column.size and np.isfinite(column).any():
             return float(np.nanmin(column))
         raise UserError(f"{metric}: the run has no such column")
-    found = dig(run.metrics, keys)
+    found = dig(run.run, keys[1:]) if keys[0] == "run" else dig(run.metrics, keys)
     if level and isinstance(found, list):
         levels = dig(run.metrics, [*keys[:-1], "levels"])
         near = [v for at, v in zip(levels, found, strict=True) if abs(at - float(level)) < 1e-9]

@@ -28,15 +28,22 @@ class Run(Schema):
 
     args: str
     """What one would type after `ae-run`: the report's own budget."""
-    quick: str = ""
-    """Added at budget quick; each of these is a cut that the page states."""
+    quick: dict[str, Value] = {}
+    """Keys that budget quick sets; each of these is a cut that the page states."""
     seeds: bool = False
     """Whether it is repeated over `--seeds`; else seed 0 alone."""
     sweep: Sweep | None = None
+    snapshots: bool = False
+    """Whether pictures are kept of what it makes of a few images while it trains."""
 
-    def overrides(self, budget: str) -> list[str]:
+    @property
+    def overrides(self) -> list[str]:
         """The command line as a list."""
-        return shlex.split(self.args) + (shlex.split(self.quick) if budget == "quick" else [])
+        return shlex.split(self.args)
+
+    def changes(self, budget: str) -> dict[str, Value]:
+        """The keys that a budget sets."""
+        return self.quick if budget == "quick" else {}
 
 
 class Search(Schema):

@@ -1,0 +1,58 @@
+"""Make the README's pictures: run the command printed under each, and keep one of its figures.
+
+`AE_RUN_DATA=… python scripts/make_gallery.py [NAME …]` writes `outputs/reference/gallery/`; a run
+that is there already, below `outputs/gallery/`, is resumed or drawn from.
+"""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import ae_run
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS, OUT = ROOT / "outputs" / "gallery", ROOT / "outputs" / "reference" / "gallery"
+
+# name → (the command, the figure to keep)
+GALLERY = {
+    "conv_ae": ("data=mnist", "reconstructions"),
+    "dense_ae": ("model=dense_ae data=mnist", "tsne"),
+    "denoising": ("model=denoising data=mnist corruption.std=0.5", "denoising"),
+    "contractive": ("model=contractive data=mnist", "convergence"),
+    "randomized": ("model=randomized data=mnist model.solver=ridge", "reconstructions"),
+    "vae": ("model=vae data=notmnist", "latent_grid"),
+    "colorization": (
+        "model=denoising data=colored_mnist corruption=grayscale model.latent_dim=32",
+        "denoising",
+    ),
+}
+
+
+def make(name: str) -> int:
+    """Run one command, unless its run is finished, and keep its figure; return the exit code."""
+    command, figure = GALLERY[name]
+    folder = RUNS / name
+    if not folder.exists():
+        args = [*shlex.split(command), "evaluate=full", f"run_dir={folder}"]
+    else:
+        args = [f"resume={folder}"]
+    code = ae_run.main(args)
+    if code == 0:
+        OUT.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "figures" / f"{figure}.png", OUT / f"{name}.png")
+    return code
+
+
+def main() -> int:
+    """Make the pictures that are named, or all."""
+    names = sys.argv[1:] or list(GALLERY)
+    for name in names:
+        if name not in GALLERY:
+            print(f"{name}: no such picture; choices: {', '.join(GALLERY)}", file=sys.stderr)
+            return 2
+    return max(make(name) for name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

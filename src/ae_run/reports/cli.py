@@ -1,0 +1,129 @@
+"""`scripts/make_figures.py`: the command line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ae_run.errors import AeRunError, UserError
+from ae_run.reports import spec
+from ae_run.reports.maker import Maker
+from ae_run.reports.store import Store
+
+ROOT = Path("outputs/reports")
+REFERENCE = Path("outputs/reference")
+_MOST_JOBS = 8
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; return its exit code."""
+    try:
+        options = _parser().parse_args(argv)
+        return _run(options)
+    except AeRunError as error:
+        print(f"make_figures: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nmake_figures: stopped", file=sys.stderr)
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> "None":  # type: ignore[override]
+        """One line, and exit code 2."""
+        raise UserError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="make_figures.py",
+        description="Regenerate the student reports: train what is missing, reuse what is there, "
+        "and write outputs/reports/<name>/ with every figure, every number, and a page.",
+    )
+    parser.add_argument("--only", nargs="+", metavar="REPORT", help="these reports alone")
+    parser.add_argument("--figure", nargs="+", metavar="N", help="these figures, and their runs")
+    parser.add_argument("--rows", nargs="+", metavar="ID", help="the runs of these rows alone")
+    parser.add_argument(
+        "--budget", choices=("quick", "full"), default="quick",
+        help="quick: fewer epochs and images, minutes on two cores; full: the reports' own",
+    )  # fmt: skip
+    parser.add_argument("--seeds", type=_positive, default=3, help="of every curve (3)")
+    parser.add_argument("--jobs", type=_positive, help="runs side by side (one per core)")
+    parser.add_argument("--list", action="store_true", help="figures, captions, what is there")
+    parser.add_argument("--force", action="store_true", help="repeat runs that are there")
+    parser.add_argument(
+        "--commit-reference", action="store_true",
+        help="copy the results with the arrays behind them to outputs/reference/<name>/",
+    )  # fmt: skip
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from filelock import FileLock, Timeout
+
+    reports = [spec.load(name) for name in options.only or spec.names()]
+    known = {figure.number for report in reports for figure in report.figures}
+    for number in options.figure or ():
+        if number not in known:
+            raise UserError(f"--figure {number}: there is none; choices: {', '.join(sorted(known))}")
+    rows = {row.id for report in reports for row in report.rows}
+    for row in options.rows or ():
+        if row not in rows:
+            raise UserError(f"--rows {row}: there is none; choices: {', '.join(sorted(rows))}")
+    maker = Maker(
+        Store(ROOT), options.budget, options.seeds, options.figure or (), options.rows or ()
+    )
+    if options.list:
+        _list(maker, reports)
+        return 0
+    ROOT.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(ROOT / ".lock", timeout=0):
+            return _make(maker, reports, options)
+    except Timeout:
+        raise UserError(f"{ROOT}: another make_figures is working here; wait for it") from None
+
+
+def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namespace) -> int:
+    from ae_run.reports import pool, reference
+
+    todo = {}
+    for report in reports:
+        if options.force:
+            maker.forget(report)
+        todo |= {run.digest: run for run in maker.missing(report)}
+    jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
+    failures = pool.run_all(list(todo.values()), maker.store, jobs)
+    for report in reports:
+        target = ROOT / report.name
+        made = maker.make(report, target)
+        print(f"{report.name}: {target / 'index.html'}{'' if made else ' (nothing new)'}")
+        if options.commit_reference:
+            reference.write(report, maker.found(report), target, REFERENCE / report.name)
+    for failure in failures:
+        print(f"make_figures: failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _list(maker: Maker, reports: Sequence[spec.Report]) -> None:
+    for report in reports:
+        found = maker.found(report)
+        print(f"{report.name}: {report.title}")
+        for figure in maker.wanted(report):
+            there = [found[name].budget for name in figure.runs if name in found]
+            state = "/".join(sorted(set(there))) if len(there) == len(figure.runs) else "missing"
+            print(f"  figure {figure.number:<12} {state:<10} {figure.caption}")
+        for table in report.tables:
+            print(f"  table  {table.number:<12} {'':<10} {table.caption}")
+        for row in report.rows:
+            there = [found[name].budget if name in found else "missing"
+                     for name in (row.as_report, row.ours) if name]  # fmt: skip
+            print(f"  number {row.id:<12} {'/'.join(sorted(set(there))):<10} {row.label}")

@@ -1,0 +1,145 @@
+"""From reports to folders with figures, numbers and a page; only what is missing is done."""
+
+import hashlib
+import io
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ae_run.components import conf_dir
+from ae_run.reports import compare, drawings, page
+from ae_run.reports.plan import Planned, Planner
+from ae_run.reports.results import Found, cut_in_words
+from ae_run.reports.spec import Figure, Report
+from ae_run.reports.store import Store
+from ae_run.run_folder import RunFolder, write_bytes
+
+DPI = 100
+_MADE = "made.json"
+
+
+@dataclass
+class Maker:
+    """What a call of the script works with."""
+
+    store: Store
+    budget: str
+    seeds: int
+    figures: Collection[str] = ()
+    """Numbers of figures to be limited to."""
+    rows: Collection[str] = ()
+    """Rows to be limited to; with neither, everything is wanted."""
+    planner: Planner = field(default_factory=Planner)
+
+    def wanted(self, report: Report) -> list[Figure]:
+        """The figures that were asked for."""
+        return [f for f in report.figures if self._all or f.number in self.figures]
+
+    def needed(self, report: Report) -> list[str]:
+        """The names of the runs behind what was asked for, in the report's order."""
+        names = {name for figure in self.wanted(report) for name in figure.runs}
+        rows = [row for row in report.rows if self._all or row.id in self.rows]
+        names |= {name for row in rows for name in (row.as_report, row.ours) if name}
+        return [name for name in report.runs if name in names]
+
+    @property
+    def _all(self) -> bool:
+        return not self.figures and not self.rows
+
+    def forget(self, report: Report) -> None:
+        """Delete the runs behind what was asked for, at this budget."""
+        for name in self.needed(report):
+            for run in self.planner.runs(report, name, self.budget, self.seeds):
+                self.store.forget(run.digest)
+
+    def missing(self, report: Report) -> list[Planned]:
+        """The runs to be done."""
+        todo = []
+        for name in self.needed(report):
+            if self.budget == "quick" and self._complete(report, name, "full"):
+                continue
+            planned = self.planner.runs(report, name, self.budget, self.seeds)
+            todo += [run for run in planned if not self.store.has(run.digest)]
+        return todo
+
+    def found(self, report: Report) -> dict[str, Found]:
+        """What is there, by name: at the report's own budget where possible."""
+        found = {}
+        for name in report.runs:
+            full = self.planner.runs(report, name, "full", self.seeds)
+            for budget in ("full", "quick"):
+                planned = self.planner.runs(report, name, budget, self.seeds)
+                if all(self.store.has(run.digest) for run in planned):
+                    runs = tuple(self.store.read(run.digest) for run in planned)
+                    cut = cut_in_words(planned[0], full[0])
+                    found[name] = Found(name, budget, tuple(planned), runs, cut)
+                    break
+        return found
+
+    def _complete(self, report: Report, name: str, budget: str) -> bool:
+        planned = self.planner.runs(report, name, budget, self.seeds)
+        return all(self.store.has(run.digest) for run in planned)
+
+    def make(self, report: Report, target: Path) -> bool:
+        """Write a report's folder; return whether anything had to be done."""
+        found = self.found(report)
+        digest = _inputs(report, found.values(), [*self.figures, *self.rows])
+        folder = RunFolder(target)
+        if folder.has(_MADE) and folder.read_json(_MADE).get("inputs") == digest:
+            return False
+        (target / "figures").mkdir(parents=True, exist_ok=True)
+        self._draw(report, found, target / "figures")
+        lines = compare.lines(report, found)
+        rows = [compare.as_json(line) for line in lines]
+        text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_bytes(target / "comparison.json", text.encode())
+        page.write(report, found, lines, target)
+        folder.write_json(_MADE, {"inputs": digest})
+        return True
+
+    def _draw(self, report: Report, found: dict[str, Found], target: Path) -> None:
+        import matplotlib
+
+        from ae_run.figures import _style
+
+        style = _style.make("default", DPI)
+        with matplotlib.rc_context(style.rc):
+            for figure in self.wanted(report):
+                if not all(name in found for name in figure.runs):
+                    continue
+                runs = [found[name] for name in figure.runs]
+                options = {"title": f"Figure {figure.number}"} | figure.options
+                drawn = drawings.pictures(figure.draw, runs, options, style)
+                for name, picture in drawn.items():
+                    buffer = io.BytesIO()
+                    picture.savefig(buffer, format="png", metadata={"Software": None})
+                    write_bytes(target / f"{page.stem(figure, name)}.png", _small(buffer))
+                for name, content in drawings.files(figure.draw, runs).items():
+                    write_bytes(target / f"{page.stem(figure, '')}-{name}", content)
+
+
+def _small(png: io.BytesIO) -> bytes:
+    """The picture with a palette of its own: a third of the bytes, and no difference to see."""
+    from PIL import Image
+
+    with Image.open(png) as image:
+        dpi = image.info["dpi"]
+        small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        buffer = io.BytesIO()
+        small.save(buffer, "PNG", optimize=True, dpi=dpi)
+    return buffer.getvalue()
+
+
+def _inputs(report: Report, found: Iterable[Found], figures: Collection[str]) -> str:
+    """A digest of all that a report's folder depends on, the program's own files included."""
+    here = Path(__file__).parents[1]
+    sources = [p for name in ("reports", "figures", "report") for p in (here / name).rglob("*.*")
+               if p.suffix in (".py", ".css", ".js", ".html")]  # fmt: skip
+    digest = hashlib.sha256((conf_dir() / "reports" / f"{report.name}.yaml").read_bytes())
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    for one in found:
+        digest.update(f"{one.name} {one.budget} {[p.digest for p in one.planned]}".encode())
+    digest.update(repr(sorted(figures)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,183 @@
+"""A report's page: its numbers beside ours, its figures drawn anew, and how each was made.
+
+One file that opens from disk and asks for nothing else, with the look of a run's page.
+"""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ae_run import report as run_pages
+from ae_run.reports import points
+from ae_run.reports.compare import Line, Side
+from ae_run.reports.results import Found
+from ae_run.reports.spec import Figure, Report, Row, Value
+from ae_run.run_folder import write_bytes
+
+_LOOKS = Path(run_pages.__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
+_CSS_PER_INCH = 115
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on the page."""
+
+    source: str
+    """A data URI."""
+    width: int
+    height: int
+    name: str
+    animation: str
+    """A data URI, or empty."""
+
+
+def stem(figure: Figure, name: str) -> str:
+    """The name of a figure's file without its ending."""
+    number = "".join(c if c.isalnum() else "-" for c in figure.number.lower())
+    return f"figure-{number}-{name}" if name else f"figure-{number}"
+
+
+def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], target: Path) -> None:
+    """Write `index.html` from the numbers and from the pictures in `figures/`."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    script = (_TEMPLATES / "points.js").read_text(encoding="utf-8")
+    style = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (_LOOKS / "page.css", _TEMPLATES / "extra.css")
+    )
+    html = environment.get_template("report.html").render(
+        style=Markup(style),
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        report=report,
+        rows=[_row(line) for line in lines],
+        figures=[_figure(figure, found, target / "figures") for figure in report.figures],
+        runs=[_run(one) for one in found.values()],
+        missing=[name for name in report.runs if name not in found],
+        clouds=Markup(json.dumps(_clouds(report, found)).replace("<", "\\u003c")),
+    )
+    write_bytes(target / "index.html", html.encode())
+
+
+def _row(line: Line) -> dict[str, Any]:
+    row = line.row
+    return {
+        "label": row.label,
+        "unit": row.unit,
+        "report": number(row.report),
+        "as_report": _side(line.as_report, row.as_report),
+        "ours": _side(line.ours, row.ours),
+        "within": line.within,
+        "reached": line.reached,
+        "aims": _aims(row),
+        "note": line.note(),
+    }
+
+
+def _aims(row: Row) -> list[str]:
+    aims = []
+    if row.within is not None:
+        how = f"±{row.within:g}" if row.unit == "accuracy" else f"±{row.within:.0%}"
+        aims.append(f"as the report: within {how}")
+    if row.aim is not None:
+        aims.append(f"ours: {'at most' if row.better == 'lower' else 'at least'} {row.aim:g}")
+    return aims
+
+
+def _side(side: Side | None, name: str | None) -> dict[str, Any]:
+    if side is None:
+        return {"text": "" if name is None else "not run", "budget": "", "detail": ""}
+    spread = "" if side.sd is None else f" ± {number(side.sd, 2)}"
+    detail = f"{side.seeds} seed{'s' if side.seeds > 1 else ''}, {side.device}"
+    return {"text": number(side.value) + spread, "budget": side.budget, "detail": detail}
+
+
+def number(value: Value | None, digits: int = 4) -> str:
+    """A number with so many significant digits; what is no number as it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:#.{digits}g}".rstrip(".")
+
+
+def _figure(figure: Figure, found: Mapping[str, Found], where: Path) -> dict[str, Any]:
+    there = [found[name] for name in figure.runs if name in found]
+    exact = where / f"{stem(figure, '')}.png"
+    paths = [exact] if exact.is_file() else [
+        path for name in figure.runs if (path := where / f"{stem(figure, name)}.png").is_file()
+    ]  # fmt: skip
+    cuts = {one.cut for one in there if one.budget == "quick"}
+    return {
+        "number": figure.number,
+        "caption": figure.caption,
+        "anchor": stem(figure, ""),
+        "pictures": [_picture(path, figure) for path in paths],
+        "cut": "; ".join(sorted(cuts)),
+        "cloud": figure.draw == "codes_3d",
+    }
+
+
+def _picture(path: Path, figure: Figure) -> Picture:
+    from PIL import Image
+
+    content = path.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        scale = _CSS_PER_INCH / float(image.info.get("dpi", (100,))[0])
+        width, height = round(image.width * scale), round(image.height * scale)
+    name = path.stem.removeprefix(stem(figure, "")).lstrip("-")
+    moving = path.with_name(f"{stem(figure, '')}-{name or figure.runs[0]}-{figure.draw}.gif")
+    animation = _data_uri("image/gif", moving.read_bytes()) if moving.is_file() else ""
+    return Picture(_data_uri("image/png", content), width, height, name, animation)
+
+
+def _data_uri(mime: str, content: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+def _run(one: Found) -> dict[str, Any]:
+    runs = [run.run for run in one.runs]
+    wall = sum(float(run.get("wall_seconds") or 0) for run in runs)
+    return {
+        "name": one.name,
+        "budget": one.budget,
+        "cut": one.cut if one.budget == "quick" else "",
+        "count": len(runs),
+        "seconds": f"{wall:,.0f} s",
+        "device": str(runs[0].get("device_name") or runs[0].get("device")),
+        "command": one.planned[0].command,
+        "digests": " ".join(plan.digest for plan in one.planned),
+        "more": _more(one),
+    }
+
+
+def _more(one: Found) -> str:
+    seeds = sorted({plan.seed for plan in one.planned})
+    parts = [f"seeds {seeds[0]} to {seeds[-1]}"] if len(seeds) > 1 else []
+    values = ", ".join(map(str, one.points))
+    return "; ".join(parts + ([f"values {values}"] if values else []))
+
+
+def _clouds(report: Report, found: Mapping[str, Found]) -> dict[str, Any]:
+    """Points to turn with the pointer, by figure and name of a run."""
+    names = {
+        stem(figure, ""): [found[name] for name in figure.runs if name in found]
+        for figure in report.figures
+        if figure.draw == "codes_3d"
+    }
+    return {
+        anchor: [cloud for one in ones if (cloud := points.cloud(one.first, one.name))]
+        for anchor, ones in names.items()
+    }

@@ -1,0 +1,65 @@
+"""The PCA and mean-image baselines."""
+
+import numpy as np
+import pytest
+import torch
+from evaluation_helpers import CPU, Linear, make_dataset, make_part
+
+from ae_run.data._batches import DeviceImages
+from ae_run.evaluation.baselines import Pca, baselines
+
+
+def flat(part):
+    return part.images.reshape(len(part), -1) / 255.0
+
+
+def scored(d, data, part=None):
+    pca = Pca.fit(data.train, d, CPU)
+    return baselines(pca, DeviceImages((part or data.open_test()).images, CPU), batch_size=7)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 20])
+def test_pca_is_the_best_subspace_of_the_training_images(d):
+    data = make_dataset()
+    x, y = flat(data.train), flat(data.open_test())
+    axes = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:d]
+    centred = y - x.mean(0)
+    expected = np.square(centred - centred @ axes.T @ axes).mean()
+    assert scored(d, data)["pca"]["mse"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_no_other_projection_has_a_smaller_training_error():
+    data = make_dataset()
+    ours = scored(4, data, data.train)["pca"]["mse"]
+    x = torch.from_numpy(flat(data.train)).float()
+    for seed in range(20):
+        basis = Linear(4, seed=seed).basis.detach()
+        centred = x - x.mean(0)
+        assert ours < (centred - centred @ basis @ basis.T).square().mean()
+
+
+def test_more_components_leave_less_and_all_of_them_nothing():
+    data = make_dataset(train=100)
+    errors = [scored(d, data, data.train)["pca"]["mse"] for d in (1, 2, 8, 32, 64)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-9
+
+
+def test_the_mean_image_leaves_the_variance():
+    data = make_dataset()
+    expected = np.square(flat(data.open_test()) - flat(data.train).mean(0)).mean()
+    assert scored(2, data)["mean"]["mse"] == pytest.approx(expected, rel=1e-4)
+    assert scored(2, data)["pca"]["mse"] < expected
+
+
+def test_components_are_as_many_as_the_images_allow():
+    few = make_dataset(train=5)
+    assert scored(500, few)["pca"]["components"] == 5
+    assert scored(3, few)["pca"]["components"] == 3
+
+
+def test_projects_images_of_any_shape():
+    part = make_part(30, 3, (3, 20, 23), 1)
+    pca = Pca.fit(part, 4, CPU)
+    images = DeviceImages(part.images, CPU).slice(0, 9)
+    assert pca.reconstruct(images).shape == images.shape

@@ -1,0 +1,169 @@
+"""The whole evaluation of a run."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from evaluation_helpers import CPU, Function, Linear, WithPrior, configured, make_dataset
+
+from ae_run.errors import RunFailed
+from ae_run.evaluation import evaluate, snapshots
+from ae_run.run_folder import RunFolder
+
+SMALL = ("evaluate.points=30", "evaluate.probe.mlp.epochs=3")
+PROMISED = {
+    "class_names", "test_mse", "samples_images", "samples_labels", "reconstruction_target",
+    "reconstruction_input", "reconstruction_output", "reconstruction_labels", "worst_target",
+    "worst_output", "worst_mse", "codes", "codes_labels", "codes_2d", "codes_2d_axes",
+    "codes_thumbnails",
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Evaluate a model; return its metrics and arrays as they were written."""
+
+    def evaluated(*overrides, model=None, dataset=None):
+        folder = RunFolder(tmp_path)
+        data = dataset or make_dataset()
+        returned = evaluate(configured(*overrides), model or Linear(), data, folder, CPU)
+        written = folder.read_json("metrics.json")
+        if "null" not in json.dumps(written):
+            assert written == json.loads(json.dumps(returned))
+        return written, folder.read_arrays("artifacts.npz")
+
+    return evaluated
+
+
+@pytest.mark.parametrize("d", [1, 2, 12])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 23)])
+@pytest.mark.parametrize("option", ["quick", "default", "full"])
+def test_every_option_scores_every_code_size_and_image(run, option, shape, d):
+    data = make_dataset(shape=shape)
+    model = WithPrior(d, shape)
+    small = () if option == "quick" else SMALL
+    metrics, arrays = run(
+        f"evaluate={option}", "corruption=masking", *small, model=model, dataset=data
+    )
+    assert set(arrays) >= PROMISED
+    assert metrics["n"] == 25
+    assert set(metrics) >= {
+        "mse",
+        "psnr_db",
+        "snr_db",
+        "ssim",
+        "baseline",
+        "denoising",
+        "latent_dim",
+    }
+    assert np.mean(arrays["test_mse"]) == pytest.approx(metrics["mse"], rel=1e-5)
+    expected = {"quick": set(), "default": {"softmax", "knn"}, "full": {"softmax", "mlp", "knn"}}
+    assert set(metrics.get("probe", {})) == expected[option]
+    assert set(metrics["robustness"]) == (
+        set() if option == "quick" else {"gaussian", "occlusion", "own"}
+    )
+    assert ("log_likelihood" in metrics) == ("tsne_2d" in arrays) == (option == "full")
+    assert ("convergence_frames" in arrays) == ("centroids_images" in arrays) == (option != "quick")
+    assert ("codes_3d" in arrays) == (option != "quick" and d >= 3)
+    for key, array in arrays.items():
+        assert array.size, key
+        assert not key.endswith("_images") or array.dtype == np.uint8
+
+
+def test_the_same_run_has_the_same_scores_again(run):
+    first, arrays = run(model=WithPrior())
+    second, others = run(model=WithPrior())
+    assert first == second
+    assert all(np.array_equal(arrays[key], others[key]) for key in arrays)
+
+
+def test_a_part_does_not_depend_on_the_others(run):
+    options = ("evaluate=full", *SMALL)
+    everything, arrays = run(*options, model=WithPrior())
+    without, others = run(
+        *options, "evaluate.robustness=null", "evaluate.convergence=null", "evaluate.tsne=[]",
+        "evaluate.latent=null", model=WithPrior(),
+    )  # fmt: skip
+    assert all(everything[key] == without[key] for key in without if key != "robustness")
+    assert all(np.array_equal(arrays[key], others[key]) for key in others)
+
+
+def test_evaluation_changes_no_weight(run):
+    model = Linear()
+    before = model.basis.detach().clone()
+    run("evaluate=full", *SMALL, model=model)
+    assert torch.equal(model.basis, before)
+    assert model.basis.grad is None
+
+
+def test_scores_do_not_depend_on_the_batch_size(run):
+    small, _ = run("evaluate.batch_size=7")
+    large, _ = run("evaluate.batch_size=1000")
+    assert small["mse"] == pytest.approx(large["mse"], rel=1e-5)
+    assert small["baseline"]["pca"]["mse"] == pytest.approx(
+        large["baseline"]["pca"]["mse"], rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"validation": 0}, {"classes": 1}, {"train": 3, "validation": 1, "test": 1}]
+)
+def test_little_data_is_evaluated_too(run, sizes):
+    metrics, _ = run("evaluate=full", *SMALL, dataset=make_dataset(**sizes))
+    assert ("probe" not in metrics) == ("classes" in sizes)
+
+
+def test_an_output_that_is_not_finite_in_a_single_image_is_an_error(run):
+    def broken(x):
+        return torch.where(x == x.flatten(1).amax(1).max(), float("nan"), x)
+
+    with pytest.raises(RunFailed, match="not finite"):
+        run(model=Function(broken))
+
+
+def test_a_score_that_no_image_has_is_null(run):
+    blank = make_dataset()
+    blank.open_test().images[:] = 0
+    metrics, _ = run(dataset=blank)
+    assert metrics["snr_db"] is None
+
+
+def test_the_density_is_in_nats_over_the_images_used(run):
+    metrics, _ = run("evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior())
+    images = make_dataset().open_test().images[:10] / 255
+    assert metrics["log_likelihood"] == pytest.approx(-images.sum() / 10, rel=1e-4)
+    assert metrics["log_likelihood_n"] == 10
+    assert metrics["log_likelihood_samples"] == 5
+
+
+def test_a_model_without_a_density_has_no_log_likelihood(run):
+    metrics, _ = run("evaluate.log_likelihood_samples=5", model=Linear())
+    assert "log_likelihood" not in metrics
+
+
+def test_snapshots_of_the_run_come_along(run, tmp_path):
+    taken = snapshots.Snapshots(
+        configured(), make_dataset(), RunFolder(tmp_path), CPU, torch.float32
+    )
+    with torch.no_grad():
+        taken.take(Linear(), 3)
+    _, arrays = run("evaluate=quick")
+    assert arrays["snapshots_epochs"].tolist() == [3]
+    assert arrays["snapshots_images"].shape == (1, 10, 1, 8, 8)
+    assert arrays["snapshots_target"].shape == (10, 1, 8, 8)
+
+
+def test_the_worst_images_are_those_with_the_largest_error(run):
+    _, arrays = run("evaluate.grid=4")
+    assert arrays["worst_mse"].tolist() == sorted(arrays["test_mse"], reverse=True)[:4]
+    place = int(np.argmax(arrays["test_mse"]))
+    assert np.array_equal(arrays["worst_target"][0], make_dataset().open_test().images[place])
+
+
+def test_reconstructions_show_the_runs_corruption(run):
+    _, clean = run("evaluate=quick")
+    _, noisy = run("evaluate=quick", "corruption=gaussian")
+    assert np.array_equal(clean["reconstruction_input"], clean["reconstruction_target"])
+    assert not np.array_equal(noisy["reconstruction_input"], noisy["reconstruction_target"])
+    assert np.array_equal(noisy["reconstruction_target"], clean["reconstruction_target"])

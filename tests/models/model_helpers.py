@@ -1,0 +1,70 @@
+"""Models as the command line would build them, and images to feed them."""
+
+from functools import cache
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from ae_run import components, data, models
+from ae_run.config import Config, validate
+from ae_run.models import Autoencoder, Stage
+
+SHAPES = [(1, 28, 28), (3, 28, 28), (1, 8, 8), (1, 20, 23)]
+# Options that change what a model is made of, on top of every YAML file by itself.
+VARIANTS = [
+    "model=conv_ae model.pools=[2,2,1] model.strides=[1,1,2]",
+    "model=conv_ae model.batch_norm=true model.dropout=0.2 model.flat_dropout=0.1",
+    "model=conv_ae model.loss=bce model.code_activation=relu",
+    "model=dense_ae model.tied=true model.pretrain_epochs=1 model.dropout=0.1",
+    "model=dense_ae model.pretrain_epochs=1 model.loss=bce model.widths=[30]",
+    "model=contractive model.trunk=dense model.penalty=weights model.widths=[50]",
+    "model=contractive model.penalty=hutchinson model.dropout=0.1 model.pools=[2,1,1]",
+    "model=randomized model.widths=[40] model.latent_dim=20 model.solver=ridge",
+    "model=randomized model.widths=[40] model.latent_dim=20 model.refit=false model.output=sigmoid",
+    "model=vae model.trunk=dense model.widths=[50] model.likelihood=gaussian",
+    "model=vae model.free_bits=0.5 model.beta=4 model.batch_norm=true model.dropout=0.3",
+]
+CHOICES = [f"model={name}" for name in components.options("model")] + VARIANTS
+
+
+@cache
+def config(choice: str) -> Config:
+    """The validated config of a command line's overrides, separated by spaces."""
+    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+        raw = OmegaConf.to_container(compose("config", overrides=choice.split()), resolve=True)
+    return validate(raw)
+
+
+def build(choice: str, shape: tuple[int, int, int] = (1, 28, 28), seed: int = 0) -> Autoencoder:
+    """A model with weights of a seed."""
+    torch.manual_seed(seed)
+    return models.build(config(choice).model, shape)
+
+
+@cache
+def digits(count: int) -> Tensor:
+    """Digits (B, 1, 28, 28)."""
+    dataset = data.load(config("data=digits").data)
+    return torch.from_numpy(dataset.train.images[:count]).float() / 255
+
+
+def train(
+    stage: Stage, x: Tensor, steps: int, lr: float = 5e-3, target: Tensor | None = None
+) -> list[float]:
+    """Take so many steps of a stage on one batch, or its closed form; return the losses."""
+    target = x if target is None else target
+    if stage.solve is not None:
+        with torch.no_grad():
+            stage.solve(lambda: iter([(x, target)]), lambda: iter([(x, target)]))
+            return [stage.loss(x, target).total.mean().item()]
+    optimizer = torch.optim.Adam(stage.parameters, lr)
+    losses = []
+    for _ in range(steps):
+        total = stage.loss(x, target).total.mean()
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        losses.append(total.item())
+    return losses
