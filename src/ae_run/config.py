@@ -124,6 +124,7 @@ class TrainConfig(Schema):
     monitor: Literal["auto", "mse", "nelbo"]
     precision: Literal["auto", "float32", "bfloat16", "float64"]
     threads: Positive | None
+    snapshot_every: Positive | None
 
 
 class RobustnessConfig(Schema):

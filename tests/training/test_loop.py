@@ -225,3 +225,16 @@ def test_no_validation_keeps_the_last_weights():
     assert not any(name.startswith("validation_mse") for name in rows[-1])
     state = torch.load("a/resume.pt", weights_only=True)
     assert state["progress"]["best_epoch"] == 3
+
+
+def test_snapshots_are_kept_every_few_epochs_and_survive_resuming():
+    options = ("train.snapshot_every=2", "train.epochs=5", "corruption=gaussian")
+    list(fit(make("whole", *options)))
+    loop = fit(make("cut", *options))
+    for _ in range(3):
+        next(loop)
+    loop.close()
+    list(fit(make("cut", *options)))
+    whole, cut = (RunFolder(Path(name)).read_arrays("snapshots.npz") for name in ("whole", "cut"))
+    assert whole["epochs"].tolist() == [2, 4]
+    assert all((whole[key] == cut[key]).all() for key in whole)

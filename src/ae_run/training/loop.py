@@ -18,6 +18,7 @@ from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted, UserError
+from ae_run.evaluation.snapshots import Snapshots
 from ae_run.models import Autoencoder, Stage
 from ae_run.randomness import GeneratorNoise, derive_seed, generator
 from ae_run.run_folder import RunFolder
@@ -63,6 +64,7 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
     _channels_last(run.model)
     images = DeviceImages(run.dataset.train.images, run.device, dtype)
     validator = Validator(run.config, run.dataset.validation, run.device, dtype)
+    snapshots = Snapshots(run.config, run.dataset, run.folder, run.device, dtype)
     progress, saved = checkpoints.load_resume(run.folder)
     with stop_requests() as stop:
         for index, stage in enumerate(run.model.stages()):
@@ -87,7 +89,7 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
                     trained = time.perf_counter()
                     scores = validator.scores(run.model)
                     check_finite(scores, progress.epoch + 1)
-                    row = {
+                    row: dict[str, Any] = {
                         "epoch": progress.epoch + 1,
                         "stage": stage.name,
                         "lr": float(optimizer.param_groups[0]["lr"]),
@@ -96,6 +98,9 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
                         "train_seconds": round(trained - started, 6),
                         "validation_seconds": round(time.perf_counter() - trained, 6),
                     }
+                    every = run.config.train.snapshot_every
+                    if every is not None and row["epoch"] % every == 0:
+                        snapshots.take(run.model, row["epoch"])
                     _save_epoch(run, progress, row, optimizer)
                     bar.epoch(row, f"validation_{run.monitor}")
                     yield row
