@@ -164,7 +164,7 @@ def _environment(args: list[str]) -> Iterator[None]:
 
 def _explain(error: Exception, args: Sequence[str], extra: Sequence[Path]) -> str:
     """What was wrong with an override, in one line, with the nearest valid key."""
-    from ae_run.config import nearest_key
+    from ae_run.config_errors import nearest_key
 
     text = str(error)
     override = getattr(error, "override", None)
@@ -183,7 +183,7 @@ def _known_keys(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from ae_run.config import flatten
+    from ae_run.config_errors import flatten
 
     groups = components.groups(extra)
     choices = [arg for arg in args if arg.partition("=")[0] in groups and "," not in arg]

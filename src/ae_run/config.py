@@ -5,8 +5,7 @@ component's own options stand beside its code, in its module's `Config`. Nothing
 torch; validating a component imports its module, which may.
 """
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,9 +18,10 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from ae_run import components
+from ae_run.config_errors import flatten, message
 from ae_run.errors import UserError
 
 
@@ -295,49 +295,5 @@ def validate(
         return Config.model_validate(dict(raw), context={"skip": skip})
     except ValidationError as error:
         known = list(flatten(raw))
-        lines = [_message(details, known) for details in error.errors(include_url=False)]
+        lines = [message(details, known) for details in error.errors(include_url=False)]
         raise UserError("\n        ".join(dict.fromkeys(lines))) from None
-
-
-def flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted path of every value."""
-    for key, value in raw.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{path}.")
-        else:
-            yield path
-
-
-def nearest_key(path: str, known: Collection[str]) -> str | None:
-    """The known dotted path that a mistyped one most likely means."""
-    leaf = path.rsplit(".", 1)[-1]
-    by_leaf = {key.rsplit(".", 1)[-1]: key for key in known if key != path}
-    siblings = {k: key for k, key in by_leaf.items() if key.startswith(path[: -len(leaf)])}
-    for candidates in (siblings, by_leaf):
-        close = difflib.get_close_matches(leaf, candidates, n=1, cutoff=0.6)
-        if close:
-            return candidates[close[0]]
-    return None
-
-
-def _message(details: ErrorDetails, known: Collection[str]) -> str:
-    path = ".".join(str(part) for part in details["loc"])
-    kind, value = details["type"], details["input"]
-    if kind == "extra_forbidden":
-        guess = nearest_key(path, [key for key in known if key != path])
-        return f"{path}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
-    if kind == "missing":
-        return f"{path}: missing; give it a value"
-    if kind == "value_error":
-        return str(details.get("ctx", {}).get("error", details["msg"]))
-    rule = details["msg"].replace("Input should be", "must be").replace("String should", "must")
-    if kind == "literal_error":
-        choices = [choice.strip("' ") for choice in rule[8:].replace(" or ", ", ").split(",")]
-        guess = components.nearest(str(value), choices)
-        return f"{path}={value}: {rule}" + (f"; did you mean '{guess}'?" if guess else "")
-    if path == "device":
-        rule = "must be auto, cpu, cuda, cuda:N or mps"
-    if isinstance(value, dict):
-        return f"{path}: {rule}"
-    return f"{path}={value}: {rule[0].lower()}{rule[1:]}"

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ae_run.config import flatten, nearest_key, validate
+from ae_run.config import validate
+from ae_run.config_errors import flatten, nearest_key
 from ae_run.errors import UserError
 from ae_run.search.space import Parameter, Space, Value, Values
 
