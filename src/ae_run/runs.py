@@ -70,7 +70,11 @@ def start(
     if folder is not None and folder.has("run.json"):
         known = folder.read_json("run.json")
         check_fingerprint(folder, dataset)
-    threads = known.get("threads") or config.train.threads or torch.get_num_threads()
+    threads = (
+        known.get("threads")
+        or config.train.threads
+        or precision.threads(len(dataset.train), config.train.epochs, device)
+    )
     torch.set_num_threads(threads)
     torch.manual_seed(derive_seed(config.seed, "init"))
     model = models.build(config.model, dataset.image_shape)

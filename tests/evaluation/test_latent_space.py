@@ -177,6 +177,13 @@ def test_the_plane_of_a_prior_is_centred_at_0_with_unit_steps():
         )
 
 
+@pytest.mark.parametrize("size", [2, 5, 11, 20])
+def test_the_values_of_a_plane_are_even_and_symmetric(size):
+    values = arrays(grid_size=size)["latent_grid_values"]
+    assert np.array_equal(values, -values[::-1])
+    assert np.allclose(np.diff(values), 4 / (size - 1))
+
+
 def test_the_plane_is_by_default_that_of_the_largest_spread():
     model, data = Linear(6), make_dataset()
     spread = codes_of(model, data.train).z.var(0)

@@ -123,7 +123,8 @@ def gaussian_codes(codes: Tensor, n: int, seed: int) -> Tensor:
     variances, axes = torch.linalg.eigh(covariance)
     source = generator(seed, "random-codes")
     noise = torch.randn(n, z.shape[1], generator=source, dtype=torch.float64)
-    return (z.mean(0) + noise * variances.clamp(min=0).sqrt() @ axes.T).float()
+    drawn: Tensor = z.mean(0) + noise * variances.clamp(min=0).sqrt() @ axes.T
+    return drawn.float()
 
 
 def _prior_codes(model: Autoencoder, n: int, seed: int) -> Tensor | None:
@@ -224,7 +225,8 @@ def _plane(
         centre, spread = torch.zeros(d), torch.ones(d)
     else:
         centre = codes.mean(0)
-    values = torch.linspace(-options.grid_range, options.grid_range, options.grid_size)
+    last = options.grid_size - 1
+    values = options.grid_range * (2 * torch.arange(last + 1) - last) / last  # symmetric, exactly
     plane = centre.repeat(len(values), len(values), 1)  # (R, R, d)
     plane[:, :, dims[0]] += values[None, :] * spread[dims[0]]
     plane[:, :, dims[1]] += values[:, None] * spread[dims[1]]

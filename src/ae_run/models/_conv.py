@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ae_run.config import DropoutRate, ModelConfig, Naturals, Positive, Positives
-from ae_run.errors import UserError
 from ae_run.models._activations import Activation, activation
 
 
@@ -54,15 +53,10 @@ class _Layer:
     ) -> None:
         self.kernel, self.stride = kernel, stride
         # A kernel larger than its padded input has no output; padding makes room for one.
-        room = ((kernel - 1) // 2 if n + 2 * padding < kernel else 0 for n in size)
+        room = (kernel // 2 if n + 2 * padding < kernel else 0 for n in size)
         self.padding = max(padding, *room)
         self.before = size
         h, w = ((n + 2 * self.padding - kernel) // stride + 1 for n in size)
-        if min(h, w) < 1:
-            raise UserError(
-                f"model.kernel={kernel}: too large for a feature map of {size[0]}×{size[1]} "
-                "pixels; choose a smaller kernel or fewer convolutions"
-            )
         # In the last layers of small images there may be nothing left to pool.
         self.pool = pool if min(h, w) >= pool else 1
         self.after = (h // self.pool, w // self.pool)

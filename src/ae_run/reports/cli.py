@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namespace) -> int:
-    from ae_run.reports import pool, reference
+    from ae_run.reports import pool, reference, searches
 
     todo = {}
     for report in reports:
@@ -102,6 +102,10 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
         todo |= {run.digest: run for run in maker.missing(report)}
     jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
     failures = pool.run_all(list(todo.values()), maker.store, jobs)
+    for search in [one for report in reports for one in maker.missing_searches(report)]:
+        error = searches.run(search, ROOT, jobs)
+        if error is not None:
+            failures.append(f"{search.report}/{search.name}: {error}")
     for report in reports:
         target = ROOT / report.name
         made = maker.make(report, target)

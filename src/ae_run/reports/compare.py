@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ae_run.reports.results import Found, mean_sd, value
+from ae_run.reports.searches import PlannedSearch
 from ae_run.reports.spec import Report, Row, Value
 
+Searched = tuple[PlannedSearch, Mapping[str, Any]]
 AS_REPORT, OURS = "as_report", "ours"
 
 
@@ -65,11 +67,15 @@ class Line:
         return " ".join(part.strip() for part in parts if part.strip())
 
 
-def lines(report: Report, found: Mapping[str, Found]) -> list[Line]:
-    """Every row of a report with what the runs that are there say."""
+def lines(
+    report: Report, found: Mapping[str, Found], searched: Mapping[str, Searched]
+) -> list[Line]:
+    """Every row of a report with what the runs and searches that are there say."""
 
     def side(row: Row, name: str | None) -> Side | None:
-        return None if name is None or name not in found else _side(found[name], row.metric)
+        if name in searched:
+            return _of_search(*searched[name], row.metric)
+        return _side(found[name], row.metric) if name in found else None
 
     return [Line(row, side(row, row.as_report), side(row, row.ours)) for row in report.rows]
 
@@ -81,6 +87,16 @@ def _side(found: Found, metric: str) -> Side:
     return Side(
         mean, sd, len(found.runs), found.budget, device,
         found.planned[0].command, [plan.digest for plan in found.planned], found.cut,
+    )  # fmt: skip
+
+
+def _of_search(planned: PlannedSearch, result: Mapping[str, Any], key: str) -> Side | None:
+    best = result["best"]
+    value_ = best["value"] if key == "value" else best["params"].get(key)
+    if value_ is None:
+        return None
+    return Side(
+        value_, None, 1, planned.budget, "", planned.command, [planned.digest], planned.cut
     )  # fmt: skip
 
 

@@ -3,14 +3,15 @@
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ae_run.components import conf_dir
-from ae_run.reports import compare, drawings, page
+from ae_run.reports import compare, drawings, page, searches
 from ae_run.reports.plan import Planned, Planner
 from ae_run.reports.results import Found, cut_in_words
+from ae_run.reports.searches import PlannedSearch
 from ae_run.reports.spec import Figure, Report
 from ae_run.reports.store import Store
 from ae_run.run_folder import RunFolder, write_bytes
@@ -63,6 +64,31 @@ class Maker:
             todo += [run for run in planned if not self.store.has(run.digest)]
         return todo
 
+    def missing_searches(self, report: Report) -> list[PlannedSearch]:
+        """The searches to be done."""
+        if self.figures:
+            return []
+        rows = {row.ours for row in report.rows if self._all or row.id in self.rows}
+        planned = [
+            searches.plan(self.planner, report, name, self.budget)
+            for name in report.searches
+            if name in rows and name not in self.searched(report, ("full",))
+        ]
+        return [one for one in planned if searches.read(one, self.store.root) is None]
+
+    def searched(
+        self, report: Report, budgets: Sequence[str] = ("full", "quick")
+    ) -> dict[str, compare.Searched]:
+        """The searches that have ended, by name: at the report's own budget where possible."""
+        found: dict[str, compare.Searched] = {}
+        for name in report.searches:
+            for budget in budgets:
+                planned = searches.plan(self.planner, report, name, budget)
+                result = searches.read(planned, self.store.root)
+                if result is not None and name not in found:
+                    found[name] = (planned, result)
+        return found
+
     def found(self, report: Report) -> dict[str, Found]:
         """What is there, by name: at the report's own budget where possible."""
         found = {}
@@ -83,14 +109,15 @@ class Maker:
 
     def make(self, report: Report, target: Path) -> bool:
         """Write a report's folder; return whether anything had to be done."""
-        found = self.found(report)
-        digest = _inputs(report, found.values(), [*self.figures, *self.rows])
+        found, searched = self.found(report), self.searched(report)
+        ended = [planned.digest for planned, _ in searched.values()]
+        digest = _inputs(report, found.values(), [*self.figures, *self.rows, *ended])
         folder = RunFolder(target)
         if folder.has(_MADE) and folder.read_json(_MADE).get("inputs") == digest:
             return False
         (target / "figures").mkdir(parents=True, exist_ok=True)
         self._draw(report, found, target / "figures")
-        lines = compare.lines(report, found)
+        lines = compare.lines(report, found, searched)
         rows = [compare.as_json(line) for line in lines]
         text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_bytes(target / "comparison.json", text.encode())

@@ -76,7 +76,7 @@ def _row(line: Line) -> dict[str, Any]:
     return {
         "label": row.label,
         "unit": row.unit,
-        "report": number(row.report),
+        "report": row.report if isinstance(row.report, str) else _as_given(row.report),
         "as_report": _side(line.as_report, row.as_report),
         "ours": _side(line.ours, row.ours),
         "within": line.within,
@@ -84,6 +84,10 @@ def _row(line: Line) -> dict[str, Any]:
         "aims": _aims(row),
         "note": line.note(),
     }
+
+
+def _as_given(value: Value | None) -> str:
+    return "–" if value is None else f"{value:g}"
 
 
 def _aims(row: Row) -> list[str]:
@@ -100,7 +104,8 @@ def _side(side: Side | None, name: str | None) -> dict[str, Any]:
     if side is None:
         return {"text": "" if name is None else "not run", "budget": "", "detail": ""}
     spread = "" if side.sd is None else f" ± {number(side.sd, 2)}"
-    detail = f"{side.seeds} seed{'s' if side.seeds > 1 else ''}, {side.device}"
+    seeds = f"{side.seeds} seed{'s' if side.seeds > 1 else ''}"
+    detail = f"{seeds}, {side.device}" if side.device else ""
     return {"text": number(side.value) + spread, "budget": side.budget, "detail": detail}
 
 
@@ -110,7 +115,9 @@ def number(value: Value | None, digits: int = 4) -> str:
         return "–"
     if isinstance(value, str):
         return value
-    return f"{value:,}" if isinstance(value, int) else f"{value:#.{digits}g}".rstrip(".")
+    if isinstance(value, int) or value == int(value):
+        return f"{int(value):,}"
+    return f"{value:#.{digits}g}"
 
 
 def _figure(figure: Figure, found: Mapping[str, Found], where: Path) -> dict[str, Any]:

@@ -103,14 +103,21 @@ class Planner:
             self._composed[key] = raw
         return self._composed[key]
 
+    def fingerprint(self, overrides: Iterable[str]) -> str:
+        """That of the images behind a command line."""
+        return self._fingerprint(validate(self.compose(overrides)))
+
+    def _fingerprint(self, config: Config) -> str:
+        source = json.dumps(config.dump()["data"], sort_keys=True)
+        if source not in self._fingerprints:
+            self._fingerprints[source] = data.load(config.data).fingerprint
+        return self._fingerprints[source]
+
     def _digest(self, config: Config) -> str:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
-        source = json.dumps(config.dump()["data"], sort_keys=True)
-        if source not in self._fingerprints:
-            self._fingerprints[source] = data.load(config.data).fingerprint
-        content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprints[source]}
+        content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprint(config)}
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

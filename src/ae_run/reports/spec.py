@@ -47,17 +47,20 @@ class Run(Schema):
 
 
 class Search(Schema):
-    """A hyperparameter search."""
+    """A hyperparameter search; a row that names it takes a searched key as its metric."""
 
     args: str
+    """What one would type after `ae-run task=search`."""
     n_trials: int
-    quick: str = ""
+    """The report's own number of trials."""
+    quick: dict[str, Value] = {}
     quick_trials: int
 
     def overrides(self, budget: str) -> list[str]:
         """The command line as a list."""
-        trials = self.quick_trials if budget == "quick" else self.n_trials
-        quick = shlex.split(self.quick) if budget == "quick" else []
+        trials, quick = self.n_trials, []
+        if budget == "quick":
+            trials, quick = self.quick_trials, [f"{k}={v}" for k, v in self.quick.items()]
         return ["task=search", *shlex.split(self.args), *quick, f"search.n_trials={trials}"]
 
 

@@ -1,10 +1,22 @@
-"""In which number format to train, by rule and never by a timing, so that runs repeat."""
+"""In which number format and on how many threads to train: by rule, so that runs repeat."""
 
 import torch
 from torch import nn
 
 WIDE = 64
 """Convolution channels from which bfloat16 gains on a CPU that has it (measured, see README)."""
+SMALL = 200_000
+"""Training images times epochs below which a run takes one thread."""
+
+
+def threads(images: int, epochs: int, device: torch.device) -> int:
+    """CPU threads for a run without `train.threads`: one for a small run, else torch's choice.
+
+    A second thread gains a small run a few seconds; but where several processes share the
+    cores, each waiting for its own threads, it costs all of them a factor of ten.
+    """
+    small = device.type == "cpu" and images * epochs < SMALL
+    return 1 if small else torch.get_num_threads()
 
 
 def choose(name: str, model: nn.Module, device: torch.device) -> str:

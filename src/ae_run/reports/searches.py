@@ -1,0 +1,88 @@
+"""A report's hyperparameter searches: each is an `ae-run task=search`, found again by a digest."""
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ae_run.reports.plan import RESULTS_VERSION, Planner
+from ae_run.reports.spec import Report, Search
+from ae_run.run_folder import RunFolder
+
+_FOLDER = Path("outputs/search")  # where the search task keeps its studies
+
+
+@dataclass(frozen=True)
+class PlannedSearch:
+    """One search at one budget."""
+
+    report: str
+    name: str
+    budget: str
+    digest: str
+    overrides: tuple[str, ...]
+    trials: int
+    cut: str
+
+    @property
+    def study(self) -> str:
+        """Its name, the same for the same search: the search task goes on with it."""
+        return f"{self.report}-{self.name}-{self.digest}"
+
+    @property
+    def command(self) -> str:
+        """What to type to repeat it."""
+        return shlex.join(["ae-run", *self.overrides])
+
+
+def plan(planner: Planner, report: Report, name: str, budget: str) -> PlannedSearch:
+    """A search with its digest."""
+    search = report.searches[name]
+    overrides = tuple(search.overrides(budget))
+    fingerprint = planner.fingerprint(overrides)
+    text = json.dumps([RESULTS_VERSION, fingerprint, overrides])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    trials = search.quick_trials if budget == "quick" else search.n_trials
+    cut = _cut(search) if budget == "quick" else ""
+    return PlannedSearch(report.name, name, budget, digest, overrides, trials, cut)
+
+
+def _cut(search: Search) -> str:
+    keys = ", ".join(f"{key} {value}" for key, value in search.quick.items())
+    return f"{search.quick_trials} of {search.n_trials} trials" + (f", {keys}" if keys else "")
+
+
+def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
+    """Search, or go on searching; keep what was found.
+
+    Returns:
+        What went wrong; None where all went well.
+    """
+    print(f"search {planned.report}/{planned.name}: {planned.trials} trials", flush=True)
+    command = [
+        *(sys.executable, "-m", "ae_run", *planned.overrides),
+        *(f"search.name={planned.study}", f"search.workers={min(jobs, planned.trials)}"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 130:
+        raise KeyboardInterrupt
+    folder = RunFolder(_FOLDER / planned.study)
+    if done.returncode != 0 or not folder.has("search.json"):
+        lines = done.stderr.strip().splitlines()
+        return lines[-1] if lines else f"exit code {done.returncode}"
+    target = RunFolder(root / "searches")
+    target.path.mkdir(parents=True, exist_ok=True)
+    found = folder.read_json("search.json")
+    target.write_json(f"{planned.digest}.json", found)
+    print(f"search {planned.report}/{planned.name}: best {found['best']['value']:.5g}", flush=True)
+    return None
+
+
+def read(planned: PlannedSearch, root: Path) -> dict[str, Any] | None:
+    """What was found; None where the search has not ended."""
+    folder = RunFolder(root / "searches")
+    return folder.read_json(f"{planned.digest}.json") if folder.has(f"{planned.digest}.json") else None
