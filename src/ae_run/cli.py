@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ae_run import components, help_page
 from ae_run.errors import AeRunError, UserError
@@ -48,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"ae-run {__version__}")
             return 0
         _check_flags(args)
-        return _run_hydra(_normalize(args, extra), extra)
+        with _storage_password(args) as args:
+            return _run_hydra(_normalize(args, extra), extra)
     except AeRunError as error:
         return _report(error)
     except KeyboardInterrupt:
@@ -57,6 +59,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+
+
+@contextmanager
+def _storage_password(args: list[str]) -> Iterator[list[str]]:
+    """Move the password of `search.storage` into the environment, where libpq looks for it.
+
+    From here on it stands in no override, so neither Hydra nor a launcher can write it down.
+    """
+    password, cleaned = None, []
+    for arg in args:
+        match = re.fullmatch(
+            r"(\+*search\.storage=['\"]?\w[\w+.-]*://[^:/?#@\s]*):([^/?#\s]*)@(.*)", arg
+        )
+        if match:
+            password = unquote(match[2])
+            arg = f"{match[1]}@{match[3]}"
+        cleaned.append(arg)
+    before = os.environ.get("PGPASSWORD")
+    if password is not None:
+        os.environ["PGPASSWORD"] = password
+    try:
+        yield cleaned
+    finally:
+        if password is not None:
+            del os.environ["PGPASSWORD"]
+            if before is not None:
+                os.environ["PGPASSWORD"] = before
 
 
 def _report(error: AeRunError) -> int:
@@ -105,6 +134,10 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
         if match and match[1] in groups:
             group, values = match[1], match[2].split(",")
             normal.append(f"{group}=" + ",".join(_option(group, value, extra) for value in values))
+        elif arg.startswith("search.space=["):
+            # Hydra's grammar knows no parentheses in a list: hand it over as one text.
+            text = arg.partition("=")[2].replace("\\", "\\\\").replace("'", "\\'")
+            normal.append(f"search.space='{text}'")
         else:
             normal.append(arg)
     return normal

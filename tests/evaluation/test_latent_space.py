@@ -208,10 +208,26 @@ def test_stars_of_a_plane_code_are_the_points_on_its_paths():
         assert np.array_equal(to_uint8(model.decode(points)), found["paths_centroids_images"][0])
 
 
+def test_a_path_across_goes_from_quantile_to_quantile_of_each_dimension():
+    model, data = Linear(2), make_dataset(train=101)
+    codes = codes_of(model, data.train).z.sort(0).values
+    found = arrays(model, data, path_quantiles=[[0.1, 0.9], [1.0, 0.5]])
+    points = torch.from_numpy(found["path_2d_points"])
+    assert torch.equal(points[0], torch.stack([codes[10, 0], codes[100, 1]]))
+    assert torch.equal(points[-1], torch.stack([codes[90, 0], codes[50, 1]]))
+    with torch.no_grad():
+        assert np.array_equal(to_uint8(model.decode(points)), found["paths_quantiles_images"][0])
+
+
 def test_what_is_not_there_is_left_out_and_told():
     said = []
     found = arrays(
-        Linear(4), said=said, path_classes=[[0, 7], [0, 1]], path_images=[[25, 0]], grid_dims=[0, 4]
+        Linear(4),
+        said=said,
+        path_classes=[[0, 7], [0, 1]],
+        path_images=[[25, 0]],
+        path_quantiles=[[0.0, 1.0]],
+        grid_dims=[0, 4],
     )
     assert found["paths_centroids_labels"].tolist() == [[0, 1]]
     assert "paths_images_images" not in found
@@ -219,6 +235,7 @@ def test_what_is_not_there_is_left_out_and_told():
     assert said == [
         "evaluate.latent.path_classes: [0, 7] left out: there is no training image of 7",
         "evaluate.latent.path_images: [25, 0] left out: there is no test image 25",
+        "evaluate.latent.path_quantiles: left out: the code has 4 dimensions",
         "evaluate.latent.grid_dims: [0, 4] left out: the code has dimensions 0 to 3",
     ]
 

@@ -13,9 +13,8 @@ GAUSSIAN = f"{SMALL} model.likelihood=gaussian model.variance=0.1"
 
 
 def fitted(choice: str, steps: int = 60):
-    """A model on 1×8×8 images that has learned a little, in float64, and its images."""
-    torch.manual_seed(5)
-    x = torch.nn.functional.avg_pool2d(digits(64), 4)[:, :, :7, :7].double()
+    """A model that has learned a little, in float64, and its black and white 7×7 images."""
+    x = (torch.nn.functional.avg_pool2d(digits(64), 4) > 0.4).double()
     model = build(choice, (1, 7, 7)).double()
     train(next(model.stages()), x, steps, lr=1e-2)
     return model.eval(), x
@@ -63,7 +62,6 @@ def test_the_error_is_the_negative_log_likelihood_in_nats(choice, term):
     with torch.no_grad():
         mean = model.reconstruct(x)
     if term == "bce":
-        # Cross-entropy: for grey pixels the expectation of the Bernoulli's −log p.
         log_p = x * mean.log() + (1 - x) * (1 - mean).log()
     else:
         log_p = torch.distributions.Normal(mean, 0.1**0.5).log_prob(x)

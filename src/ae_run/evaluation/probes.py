@@ -7,7 +7,7 @@ taken, and of the MLP the last epoch.
 Legend: N codes, d code size, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -144,12 +144,31 @@ def _vote(labels: Tensor, k: int) -> Tensor:
     return labels[:, :k].mode(1).values
 
 
-@torch.enable_grad()
 def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
+    """The MLP at its best epoch by validation accuracy, scored on test; see `mlp_epochs`.
+
+    Also returns `history`, a list for each of the columns that `mlp_epochs` gives.
+    """
+    history: list[dict[str, float]] = []
+    best: dict[str, Any] = {"validation_accuracy": None, "epoch": 0}
+    for layers, row in mlp_epochs(options, splits, seed):
+        history.append(row)
+        accuracy = row.get("validation_accuracy")
+        if accuracy is None or len(history) == 1 or accuracy > best["validation_accuracy"]:
+            best = {"validation_accuracy": accuracy, "epoch": len(history)}
+            predicted = layers(splits.test.z).detach().argmax(1)
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    return {**_scores(predicted, splits), **best, "history": columns}
+
+
+@torch.enable_grad()
+def mlp_epochs(
+    options: MlpConfig, splits: Splits, seed: int
+) -> Iterator[tuple[nn.Sequential, dict[str, float]]]:
     """Linear layers with ReLU between them, as the notMNIST report has it: Adam, cross-entropy.
 
-    Also returns `history`: per epoch the mean training loss, in nats, and the validation loss
-    and accuracy.
+    After each epoch yields them and the mean training loss, in nats, and with validation codes
+    the validation loss and accuracy.
     """
     train, validation = splits.train, splits.validation
     with torch.random.fork_rng(devices=[]):
@@ -157,8 +176,6 @@ def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
         layers = _layers([train.z.shape[1], *options.widths, splits.classes])
     optimizer = torch.optim.Adam(layers.parameters(), lr=options.lr)
     batch_size = min(options.batch_size, -(-len(train) // _LEAST_STEPS))
-    history: list[dict[str, float]] = []
-    best: dict[str, Any] = {"validation_accuracy": None, "epoch": 0}
     for epoch in range(1, options.epochs + 1):
         order = torch.randperm(len(train), generator=generator(seed, "probe-order", epoch))
         total = torch.zeros(())
@@ -169,18 +186,11 @@ def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
             optimizer.step()
             total += loss.detach() * len(index)
         row = {"train_loss": float(total / len(train))}
-        accuracy = None
         if len(validation):
             logits = layers(validation.z).detach()
-            accuracy = _accuracy(logits.argmax(1), validation.labels)
             row["validation_loss"] = float(F.cross_entropy(logits, validation.labels))
-            row["validation_accuracy"] = accuracy
-        history.append(row)
-        if accuracy is None or epoch == 1 or accuracy > best["validation_accuracy"]:
-            best = {"validation_accuracy": accuracy, "epoch": epoch}
-            predicted = layers(splits.test.z).detach().argmax(1)
-    columns = {name: [row[name] for row in history] for name in history[0]}
-    return {**_scores(predicted, splits), **best, "history": columns}
+            row["validation_accuracy"] = _accuracy(logits.argmax(1), validation.labels)
+        yield layers, row
 
 
 def _layers(widths: Sequence[int]) -> nn.Sequential:

@@ -82,10 +82,7 @@ def _folder(path: Path) -> Iterator[RunFolder]:
 
 
 def _train(planned: Planned, folder: RunFolder) -> None:
-    import torch
-
     from ae_run.evaluation import evaluate
-    from ae_run.evaluation.snapshots import Snapshots
     from ae_run.runs import Phases, recorded, start, training_facts
     from ae_run.training import checkpoints, fit
 
@@ -93,21 +90,14 @@ def _train(planned: Planned, folder: RunFolder) -> None:
     with phases("data"):
         dataset = _dataset(config.data)
     run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())
-    album = Snapshots(config, dataset, folder, run.device, torch.float32)
     with recorded(folder, phases):
         with phases("train"):
-            for row in fit(run):
-                if planned.snapshots and _is_shown(row["epoch"], config.train.epochs):
-                    album.take(run.model, row["epoch"])
+            for _ in fit(run):
+                pass
         folder.update_json("run.json", **training_facts(run), command=planned.command)
         with phases("evaluate"):
             checkpoints.load_weights(folder, run.model)
             evaluate(config, run.model, dataset, folder, run.device)
-
-
-def _is_shown(epoch: int, epochs: int) -> bool:
-    """Every other epoch of twenty, as in the colored report."""
-    return epoch % max(1, epochs // 10) == 0
 
 
 @lru_cache(maxsize=2)

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ae_run.components import conf_dir
-from ae_run.reports import compare, drawings, page, searches
+from ae_run.reports import compare, drawings, page, searches, spec
 from ae_run.reports.plan import Planned, Planner
 from ae_run.reports.results import Found, cut_in_words
 from ae_run.reports.searches import PlannedSearch
@@ -163,7 +162,7 @@ def _inputs(report: Report, found: Iterable[Found], figures: Collection[str]) ->
     here = Path(__file__).parents[1]
     sources = [p for name in ("reports", "figures", "report") for p in (here / name).rglob("*.*")
                if p.suffix in (".py", ".css", ".js", ".html")]  # fmt: skip
-    digest = hashlib.sha256((conf_dir() / "reports" / f"{report.name}.yaml").read_bytes())
+    digest = hashlib.sha256((spec.folder() / f"{report.name}.yaml").read_bytes())
     for path in sorted(sources):
         digest.update(path.read_bytes())
     for one in found:

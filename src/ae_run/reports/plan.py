@@ -34,8 +34,6 @@ class Planned:
     raw: dict[str, Any]
     """The composed config."""
     digest: str
-    snapshots: bool
-    """Whether to keep pictures of training."""
 
     @property
     def label(self) -> str:
@@ -83,7 +81,7 @@ class Planner:
         overrides = [*run.overrides, *(f"{key}={value}" for key, value in changes.items())]
         return Planned(
             report.name, name, budget, seed, point, tuple(overrides), config.dump(),
-            self._digest(config), run.snapshots,
+            self._digest(config),
         )  # fmt: skip
 
     def compose(self, overrides: Iterable[str]) -> dict[str, Any]:
@@ -118,8 +116,15 @@ class Planner:
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
         content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprint(config)}
-        text = json.dumps(content, sort_keys=True)
+        text = json.dumps(_without_null(content), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_null(content: Any) -> Any:
+    """Options that are off say nothing: one that is added later leaves the digests as they are."""
+    if not isinstance(content, dict):
+        return content
+    return {key: _without_null(one) for key, one in content.items() if one is not None}
 
 
 def _set(raw: dict[str, Any], key: str, value: Value) -> None:

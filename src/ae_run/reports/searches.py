@@ -43,7 +43,8 @@ def plan(planner: Planner, report: Report, name: str, budget: str) -> PlannedSea
     """A search with its digest."""
     search = report.searches[name]
     overrides = tuple(search.overrides(budget))
-    fingerprint = planner.fingerprint(overrides)
+    of_runs = [o for o in overrides if not o.startswith(("task=", "search."))]
+    fingerprint = planner.fingerprint(of_runs)
     text = json.dumps([RESULTS_VERSION, fingerprint, overrides])
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     trials = search.quick_trials if budget == "quick" else search.n_trials

@@ -33,8 +33,6 @@ class Run(Schema):
     seeds: bool = False
     """Whether it is repeated over `--seeds`; else seed 0 alone."""
     sweep: Sweep | None = None
-    snapshots: bool = False
-    """Whether pictures are kept of what it makes of a few images while it trains."""
 
     @property
     def overrides(self) -> list[str]:
@@ -58,10 +56,12 @@ class Search(Schema):
 
     def overrides(self, budget: str) -> list[str]:
         """The command line as a list."""
-        trials, quick = self.n_trials, []
+        args, trials = shlex.split(self.args), self.n_trials
         if budget == "quick":
-            trials, quick = self.quick_trials, [f"{k}={v}" for k, v in self.quick.items()]
-        return ["task=search", *shlex.split(self.args), *quick, f"search.n_trials={trials}"]
+            trials = self.quick_trials
+            args = [arg for arg in args if arg.partition("=")[0] not in self.quick]
+            args += [f"{key}={value}" for key, value in self.quick.items()]
+        return ["task=search", *args, f"search.n_trials={trials}"]
 
 
 class Row(Schema):
@@ -137,9 +137,14 @@ class Report(Schema):
         return self
 
 
+def folder() -> Path:
+    """Where the reports' files lie."""
+    return conf_dir() / "reports"
+
+
 def names() -> list[str]:
     """The reports that there are."""
-    return sorted(path.stem for path in (conf_dir() / "reports").glob("*.yaml"))
+    return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
 def load(name: str) -> Report:
@@ -152,7 +157,7 @@ def load(name: str) -> Report:
         guess = nearest(name, names())
         hint = f"did you mean '{guess}'? " if guess else ""
         raise UserError(f"{name}: no such report; {hint}Choices: {', '.join(names())}")
-    return read(conf_dir() / "reports" / f"{name}.yaml")
+    return read(folder() / f"{name}.yaml")
 
 
 def read(path: Path) -> Report:

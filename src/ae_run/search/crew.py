@@ -108,10 +108,10 @@ class Crew:
             "options": search.options.model_dump(mode="json"),
             "password": search.password,
             "name": search.name,
-            "seed": search.job.config.seed,
-            "epochs": search.job.config.train.epochs,
+            "seed": search.config.seed,
+            "epochs": search.epochs,
             "folder": str(search.folder.path),
-            "label": search.job.label,
+            "label": search.label,
             "raw": search.raw,
             "encoder": str(search.job.folder.path) if search.job.folder else None,
             "overrides": search.overrides,
@@ -154,9 +154,8 @@ class Crew:
             self._crashes.append((text.strip().splitlines() or [how])[-1])
             self._search.folder.say(f"a worker died ({how}); its trial is tried again once")
             if len(self._crashes) >= _CRASHES:
-                raise RunFailed(
-                    f"workers keep dying: {self._crashes[-1]}; see {self._search.folder.file('log.txt')}"
-                )
+                log = self._search.folder.file("log.txt")
+                raise RunFailed(f"workers keep dying: {self._crashes[-1]}; see {log}")
 
     def _read(self, process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
         """What an ended worker printed; also into the log."""
@@ -196,4 +195,3 @@ class Crew:
                 process.wait()
                 self._read(process, said)
             self._processes.clear()
-

@@ -16,6 +16,9 @@ def _auto_or(key: str, low: int) -> PlainValidator:
     return PlainValidator(check)
 
 
+_LESS: Literal["minimize"] = "minimize"
+
+
 class SearchConfig(Schema):
     """What is searched, how, and for how long."""
 
@@ -67,6 +70,6 @@ class SearchConfig(Schema):
         return self
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
         """One per objective."""
-        return [self.direction] + ["minimize"] * len(self.also_minimize)
+        return [self.direction] + len(self.also_minimize) * [_LESS]

@@ -1,12 +1,13 @@
 """What is checked before a search starts, and what it is."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ae_run.config import PLAIN_TASK
+from ae_run.config import PLAIN_TASK, Config, validate
 from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.errors import UserError
@@ -15,6 +16,8 @@ from ae_run.search import space, storage, values
 from ae_run.search.options import SearchConfig
 from ae_run.search.space import Space
 
+PROBE = "evaluate.probe.mlp."
+"""What is searched with `search.objective=probe`."""
 _ON_ONE_GPU = 4  # workers, where search.workers=auto
 # Where data lies and how it is computed may differ between machines.
 _ELSEWHERE = ("data.root", "data.download", "data.mirrors", "data.path", "train.threads")
@@ -25,6 +28,9 @@ class Search:
     """A search that was checked and can start."""
 
     job: Job
+    config: Config
+    label: str
+    """`<data>-<model>`."""
     options: SearchConfig
     """Without the storage's password."""
     password: str | None
@@ -37,6 +43,13 @@ class Search:
     """Of its runs."""
     workers: int
     threads: int
+
+    @property
+    def epochs(self) -> int:
+        """Of a trial that is not pruned, where they are not searched."""
+        if self.options.objective == "probe":
+            return int(self.raw["evaluate"]["probe"]["mlp"]["epochs"])
+        return self.config.train.epochs
 
 
 def prepare(job: Job) -> Search:
@@ -53,22 +66,45 @@ def prepare(job: Job) -> Search:
     if options.storage is not None:
         url, password = storage.split_password(options.storage)
         options = options.model_copy(update={"storage": url})
-    raw = job.raw | PLAIN_TASK
+    raw, label, data_name = job.raw | PLAIN_TASK, job.label, job.choices.get("data", "data")
+    if options.objective == "probe":
+        raw, label = _of_encoder(job, raw)
+        data_name = raw["data"]["name"]
+    elif job.folder is not None:
+        raise UserError(f"run={job.folder.path}: goes with search.objective=probe only")
+    config = validate(raw)
     searched = space.parse(options.space)
-    values.check(searched, raw)
+    values.check(searched, raw, PROBE if options.objective == "probe" else "")
     points = samplers.check(options, searched)
     if points is not None:
         options = options.model_copy(update={"n_trials": min(points, options.n_trials)})
-    if job.folder is not None:
-        raise UserError(f"run={job.folder.path}: goes with search.objective=probe only")
-    workers, threads = _share_out(job, options, devices.resolve(job.config.device).type)
+    workers, threads = _share_out(config, options, devices.resolve(config.device).type)
     storage.check(options.storage, workers)
-    name = options.name or f"{job.choices.get('search', 'search')}-{job.label.rpartition('-')[0]}"
+    name = options.name or f"{job.choices.get('search', 'search')}-{data_name}"
     folder = RunFolder(Path("outputs") / "search" / name)
     kept = [line for line in job.overrides if _of_runs(line)]
     return Search(
-        job, options, password, searched, name, folder, raw, kept, workers, threads
+        job, config, label, options, password, searched, name, folder, raw, kept, workers, threads
     )
+
+
+def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The encoder's own config with this command's `evaluate`, and its label."""
+    if job.folder is None:
+        raise UserError(
+            "search.objective=probe: needs the run folder of a trained encoder: run=RUN_DIR"
+        )
+    if not job.folder.has("model.safetensors"):
+        raise UserError(f"run={job.folder.path}: holds no model.safetensors; train it first")
+    for line in job.overrides:
+        key = line.lstrip("+~").partition("=")[0]
+        may = ("evaluate", "figures", "device", "search", "experiment")
+        if _of_runs(line) and key.partition(".")[0] not in may:
+            raise UserError(f"{key}: cannot change for run={job.folder.path}; it is trained")
+    saved = job.folder.read_yaml("config.yaml") | PLAIN_TASK
+    mine = {key: raw[key] for key in ("evaluate", "figures", "device")}
+    label = str(job.folder.read_json("run.json").get("label", job.folder.path.parent.name))
+    return saved | mine, label
 
 
 def _of_runs(override: str) -> bool:
@@ -78,7 +114,7 @@ def _of_runs(override: str) -> bool:
     return key not in mine and not key.startswith(("search.", "hydra.", "hydra/"))
 
 
-def _share_out(job: Job, options: SearchConfig, device: str) -> tuple[int, int]:
+def _share_out(config: Config, options: SearchConfig, device: str) -> tuple[int, int]:
     """Worker processes, and threads for each."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
@@ -88,7 +124,7 @@ def _share_out(job: Job, options: SearchConfig, device: str) -> tuple[int, int]:
         workers = 1 if one else cores if device == "cpu" else min(cores, _ON_ONE_GPU)
         workers = min(workers, options.n_trials)
     assert isinstance(workers, int)
-    return workers, job.config.train.threads or max(1, cores // workers)
+    return workers, config.train.threads or max(1, cores // workers)
 
 
 def identity(search: Search, dataset: Dataset) -> dict[str, str]:
@@ -100,6 +136,13 @@ def identity(search: Search, dataset: Dataset) -> dict[str, str]:
     for group in ("data", "corruption", "model", "train"):
         for key, value in _leaves(search.raw[group], f"{group}."):
             if key not in searched and key not in _ELSEWHERE:
+                found[key] = str(value)
+    if search.options.objective == "probe":
+        assert search.job.folder is not None
+        weights = search.job.folder.file("model.safetensors").read_bytes()
+        found["encoder"] = hashlib.sha256(weights).hexdigest()[:12]
+        for key, value in _leaves(search.raw["evaluate"]["probe"]["mlp"], PROBE):
+            if key not in searched:
                 found[key] = str(value)
     found["seed"] = str(search.raw["seed"])
     found["data fingerprint"] = dataset.fingerprint[:12]

@@ -46,7 +46,7 @@ def finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
                 folder.file(f"trials/{trial.number}/model.safetensors").unlink()
     points = [_point(t) for t in last if t.state.is_finished()]
     data = Found(search.name, search.options, search.space, points, facts["importances"])
-    figures.draw(data, folder, search.job.config.figures)
+    figures.draw(data, folder, search.config.figures)
     page.write(folder, search, facts, data)
     folder.say(_summary(search, facts))
 
@@ -57,8 +57,7 @@ def _row(search: Search, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[
     state = "died" if died else _STATES.get(trial.state.name, trial.state.name.lower())
     scores = trial.values or [None]
     row: dict[str, Any] = {"number": trial.number, "state": state, "value": scores[0]}
-    for name, value in zip(search.options.also_minimize, scores[1:], strict=False):
-        row[name] = value
+    row |= dict(zip(search.options.also_minimize, scores[1:], strict=False))
     row |= {p.key: trial.params.get(p.key) for p in search.space}
     row |= {name: facts.get(name) for name in ("seconds", "epochs", "best_epoch", "worker")}
     return row | {
@@ -87,7 +86,7 @@ def _facts(
     saved_epochs, saved_seconds = 0, 0.0
     for trial, facts in zip(last, spent, strict=True):
         if trial.state == TrialState.PRUNED and facts.get("epochs"):
-            planned = trial.params.get("train.epochs", planned_epochs(search))
+            planned = trial.params.get("train.epochs", search.epochs)
             left = max(0, planned - facts["epochs"])
             saved_epochs += left
             saved_seconds += left * facts["seconds"] / facts["epochs"]
@@ -115,14 +114,6 @@ def _facts(
             "command": command(search, top),
         },
     }
-
-
-def planned_epochs(search: Search) -> int:
-    """Epochs of a trial that is not pruned."""
-    config = search.job.config
-    if search.options.objective == "probe":
-        return int(search.raw["evaluate"]["probe"]["mlp"]["epochs"])
-    return config.train.epochs
 
 
 def command(search: Search, trial: FrozenTrial) -> str:
@@ -207,4 +198,3 @@ def _summary(search: Search, facts: dict[str, Any]) -> str:
         f"search     {search.folder.path}",
     ]
     return "\n".join(lines)
-

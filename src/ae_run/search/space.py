@@ -132,7 +132,7 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in items if item.strip()]
 
 
-_FORM = "KEY=float(LOW,HIGH), log(LOW,HIGH), int(LOW,HIGH) or choice(A,B), each with ' if KEY=VALUE'"
+_FORM = "KEY=float(LOW,HIGH), log(LOW,HIGH), int(LOW,HIGH) or choice(A,B), also with ' if KEY=X'"
 
 
 def _from_text(item: str) -> tuple[str, dict[str, Any]]:

@@ -21,7 +21,6 @@ from ae_run.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
-    from optuna.storages.journal import JournalStorage
 
 HEARTBEAT, GRACE = 10, 60  # seconds; a trial on another machine is given up after GRACE
 _CONNECT_SECONDS = 10
@@ -101,7 +100,8 @@ def open_storage(url: str | None, password: str | None, folder: Path, patience: 
 def _open_journal(path: Path) -> Opened:
     from filelock import FileLock
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal._file import BaseJournalFileLock
 
     # Not Optuna's own lock file, which a killed process leaves behind for the others to wait
     # out: this one is the kernel's, and goes with the process. Named apart, since Optuna's
@@ -131,7 +131,7 @@ def _open_journal(path: Path) -> Opened:
         path.parent.mkdir(parents=True, exist_ok=True)
         with file_lock:
             repair_tail(path)
-        storage: JournalStorage = JournalStorage(Backend(str(path), Lock()))
+        storage = JournalStorage(Backend(str(path), Lock()))
     except OSError as error:
         raise RunFailed(f"search.storage={path}: {error.strerror}") from None
     except ValueError as error:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.storages._heartbeat import is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
 from ae_run.errors import UserError
@@ -40,10 +41,11 @@ class TakingStudy(optuna.Study):
             trial_id = super()._pop_waiting_trial_id()
             if trial_id is None:
                 raise NothingWaiting
-            self._storage.set_trial_user_attr(trial_id, "owner", owners.me() | {"session": self.session})
-            if isinstance(self._storage, optuna.storages._heartbeat.BaseHeartbeat):
-                if self._storage.get_heartbeat_interval() is not None:
-                    self._storage.record_heartbeat(trial_id)
+            owner = owners.me() | {"session": self.session}
+            self._storage.set_trial_user_attr(trial_id, "owner", owner)
+            if is_heartbeat_enabled(self._storage):
+                # Without a first one, the trial would never count as silent.
+                self._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
         return trial_id
 
 
@@ -221,5 +223,3 @@ def _to_repeat(trials: list[FrozenTrial]) -> list[FrozenTrial]:
         and t.number not in again
         and (t.user_attrs.get("stopped") or t.user_attrs.get("deaths", 0) == 0)
     ]
-
-

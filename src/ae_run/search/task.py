@@ -1,6 +1,6 @@
 """`task=search`: check, fill the study, keep workers going, then write down what was found."""
 
-from ae_run import data
+from ae_run import data, runs
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, UserError
 from ae_run.search import crew, prepare, refit, result, storage, study
@@ -16,14 +16,16 @@ def run(job: Job) -> None:
         Interrupted: it was stopped; the same command goes on.
     """
     search = prepare.prepare(job)
-    dataset = data.load(job.config.data)
+    dataset = data.load(search.config.data)
+    if job.folder is not None:
+        runs.check_fingerprint(job.folder, dataset)
     if not len(dataset.validation):
         raise UserError(
             "data.validation_fraction=0: a search compares trials by validation images; "
             "set a fraction above 0"
         )
     study.quiet()
-    options, config, folder = search.options, job.config, search.folder
+    options, folder = search.options, search.folder
     new = not folder.path.exists()
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
@@ -35,7 +37,7 @@ def run(job: Job) -> None:
             folder.path.rmdir()
         raise
     found = study.open_study(
-        opened, search.name, options, search.space, config.seed, config.train.epochs
+        opened, search.name, options, search.space, search.config.seed, search.epochs
     )
     study.identify(found, prepare.identity(search, dataset))
     _check_fresh(search, found)

@@ -1,8 +1,9 @@
 """One trial: values put into the config, a run in its own folder, a score per epoch."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import traceback
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.exceptions import TrialPruned
 
-from ae_run.config import PLAIN_TASK, Config, validate
+from ae_run.config import Config, validate
 from ae_run.data import Dataset
 from ae_run.errors import AeRunError, Interrupted
 from ae_run.run_folder import RunFolder
@@ -18,11 +19,10 @@ from ae_run.search import samplers, values
 from ae_run.search.options import SearchConfig
 from ae_run.search.space import Space, Values
 from ae_run.search.storage import StorageLost
+from ae_run.training.interrupts import stop_requests
 
 if TYPE_CHECKING:
-    from ae_run.training import Fit
-
-HEAVY = ("resume.pt", "model.safetensors")
+    from ae_run.evaluation.probes import Splits
 
 
 class Failed(Exception):
@@ -43,6 +43,9 @@ class Trials:
     worker: str
     dataset: Dataset
     base: Config
+    encoder: Path | None = None
+    """The run folder whose codes are classified, with `search.objective=probe`."""
+    codes: "Splits | None" = None
 
     def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
         """Run one trial; what `study.optimize` calls."""
@@ -63,6 +66,7 @@ class Trials:
             raise
         except Exception as error:
             trial.set_user_attr("reason", _reason(error))
+            self._log(trial.number, error)
             _free_memory(error)
             raise Failed(str(error)) from error
         finally:
@@ -73,67 +77,103 @@ class Trials:
     def _run(
         self, trial: optuna.Trial, chosen: Values, facts: dict[str, Any]
     ) -> float | Sequence[float]:
-        from ae_run import data, runs
-        from ae_run.training import fit
-
         folder = RunFolder(self.folder / "trials" / str(trial.number), quiet=True)
         folder.path.mkdir(parents=True, exist_ok=False)
         config = validate(values.apply(self.raw, chosen))
         lines = [*self.overrides, *values.overrides(self.raw, chosen)]
         folder.file("overrides.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        dataset = self.dataset if config.data == self.base.data else data.load(config.data)
-        phases = runs.Phases()
-        with phases("prepare"):
-            run = runs.start(config, dataset, folder, self.label, lines)
-        facts |= {"parameters": sum(p.numel() for p in run.model.parameters()), "epochs": 0}
-        pruned = False
-        with folder.lock(), runs.recorded(folder, phases):
-            loop = fit(run)
-            try:
-                with phases("train"):
-                    for row in self._scored(trial, run, loop, facts):
-                        pruned = self._prune(trial, config, row)
-                        if pruned:
-                            break
-            finally:
-                loop.close()  # type: ignore[attr-defined]
-            folder.update_json("run.json", **runs.training_facts(run))
-        with suppress(FileNotFoundError):
-            folder.file("resume.pt").unlink()
+        if self.options.objective == "probe":
+            pruned = self._probe(trial, config, folder, facts)
+        else:
+            pruned = self._train(trial, config, folder, lines, facts)
         if pruned:
             folder.update_json("run.json", status="pruned")
             self._drop_weights(trial.study, folder, None)
             raise TrialPruned(f"after epoch {facts['epochs']}")
         score: float = facts["score"]
         self._drop_weights(trial.study, folder, score)
+        if not self.options.also_minimize:
+            return score
         others = {"code_size": config.model.latent_dim, "parameters": facts["parameters"]}
-        if self.options.also_minimize:
-            return [score, *(float(others[name]) for name in self.options.also_minimize)]
-        return score
+        return [score, *(float(others[name]) for name in self.options.also_minimize)]
 
-    def _scored(
+    def _log(self, number: int, error: Exception) -> None:
+        """Where in the code an error arose that no message was written for."""
+        if not isinstance(error, AeRunError):
+            with suppress(OSError):
+                RunFolder(self.folder / "trials" / str(number)).log(
+                    "".join(traceback.format_exception(error))
+                )
+
+    def _train(
         self,
         trial: optuna.Trial,
-        run: "Fit",
-        loop: Iterator[dict[str, Any]],
+        config: Config,
+        folder: RunFolder,
+        lines: list[str],
         facts: dict[str, Any],
-    ) -> Iterator[dict[str, Any]]:
-        """The epochs, each reported; `facts` keeps the best score of the last stage."""
-        stage = None
-        for row in loop:
-            score = row[f"validation_{run.monitor}"]
-            facts["epochs"] = row["epoch"]
-            if row["stage"] != stage or score < facts["score"] - run.config.train.min_delta:
-                facts |= {"score": score, "best_epoch": row["epoch"]}
-            stage = row["stage"]
-            if not self.options.also_minimize:
-                trial.report(score, row["epoch"])
-            yield row
+    ) -> bool:
+        """Train a model; whether it was pruned."""
+        from ae_run import data, runs
+        from ae_run.training import fit
 
-    def _prune(self, trial: optuna.Trial, config: Config, row: dict[str, Any]) -> bool:
-        if self.options.also_minimize or row["epoch"] >= config.train.epochs:
-            return False  # the last epoch is over: nothing is left to save
-        return trial.should_prune()
+        dataset = self.dataset if config.data == self.base.data else data.load(config.data)
+        phases, pruned = runs.Phases(), False
+        with phases("prepare"):
+            run = runs.start(config, dataset, folder, self.label, lines)
+        facts["parameters"] = sum(p.numel() for p in run.model.parameters())
+        with folder.lock(), runs.recorded(folder, phases), phases("train"):
+            loop = fit(run)
+            stage = None
+            with closing(loop):  # type: ignore[type-var]
+                for row in loop:
+                    score = row[f"validation_{run.monitor}"]
+                    if row["stage"] != stage:  # only the last stage's scores are the model's
+                        stage = row["stage"]
+                        facts.pop("score", None)
+                    pruned = self._report(trial, row["epoch"], config.train.epochs, score, facts)
+                    if pruned:
+                        break
+            folder.update_json("run.json", **runs.training_facts(run))
+        with suppress(FileNotFoundError):
+            folder.file("resume.pt").unlink()
+        return pruned
+
+    def _probe(
+        self, trial: optuna.Trial, config: Config, folder: RunFolder, facts: dict[str, Any]
+    ) -> bool:
+        """Train a classifier on codes; whether it was pruned."""
+        from ae_run.search import probe
+
+        assert self.encoder is not None
+        assert config.evaluate.probe is not None
+        if self.codes is None:
+            self.codes = probe.splits(self.base, self.encoder, self.dataset)
+        folder.write_yaml("config.yaml", config.dump())
+        folder.write_json("run.json", {"status": "running", "encoder": str(self.encoder)})
+        total = config.evaluate.probe.mlp.epochs
+        with closing(probe.epochs(config, self.codes, folder)) as loop, stop_requests() as stop:  # type: ignore[type-var]
+            for row in loop:
+                score = row["validation_accuracy"]
+                if self._report(trial, row["epoch"], total, score, facts):
+                    return True
+                if stop.signal_number is not None:
+                    raise Interrupted("stopped", stop.signal_number)
+        folder.update_json("run.json", status="finished")
+        return False
+
+    def _report(
+        self, trial: optuna.Trial, epoch: int, epochs: int, score: float, facts: dict[str, Any]
+    ) -> bool:
+        """Tell the study an epoch's score, and keep the best; whether to prune."""
+        sign = 1 if self.options.direction == "minimize" else -1
+        facts["epochs"] = epoch
+        if "score" not in facts or sign * score < sign * facts["score"]:
+            facts |= {"score": score, "best_epoch": epoch}
+        if self.options.also_minimize:
+            return False
+        trial.report(score, epoch)
+        return epoch < epochs and trial.should_prune()  # after the last, nothing is left to save
 
     def _drop_weights(self, study: optuna.Study, folder: RunFolder, score: float | None) -> None:
         """Keep the weights of a trial that is the best so far; the history stays of all."""
@@ -178,8 +218,3 @@ def _free_memory(error: Exception) -> None:
 
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def plain(raw: dict[str, Any]) -> dict[str, Any]:
-    """The config of a run: without what only this command asks for."""
-    return raw | PLAIN_TASK

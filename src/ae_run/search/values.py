@@ -33,7 +33,7 @@ def check(space: Space, raw: Mapping[str, Any], prefix: str = "") -> None:
 
 def _wrong(p: Parameter, space: Space, raw: Mapping[str, Any], prefix: str) -> Iterator[str]:
     fixed = not prefix and p.key.startswith("search.")
-    if fixed or any(p.key == f or p.key.startswith(f"{f}.") for f in _FIXED):
+    if fixed or (not prefix and any(p.key == f or p.key.startswith(f"{f}.") for f in _FIXED)):
         yield f"search.space: {p.key}: cannot be searched; trials would not compare"
         return
     if prefix and not p.key.startswith(prefix):
@@ -44,7 +44,9 @@ def _wrong(p: Parameter, space: Space, raw: Mapping[str, Any], prefix: str) -> I
     except (KeyError, IndexError, ValueError, TypeError):
         known = [k for k in flatten(raw) if k.startswith(prefix)]
         guess = nearest_key(p.key, known)
-        yield f"search.space: {p.key}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
+        yield f"search.space: {p.key}: no such key" + (
+            f"; did you mean '{guess}'?" if guess else ""
+        )
         return
     if isinstance(old, Mapping | list):
         yield f"search.space: {p.key}: holds several values; search one of them, as {p.key}.0"

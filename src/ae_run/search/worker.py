@@ -85,6 +85,7 @@ def _work(order: dict[str, Any], stopping: threading.Event) -> int:
     objective = trial.Trials(
         raw=order["raw"], options=options, space=searched, folder=folder, label=order["label"],
         overrides=order["overrides"], worker=order["worker"], dataset=dataset, base=config,
+        encoder=Path(order["encoder"]) if order["encoder"] else None,
     )  # fmt: skip
     deadline = order["deadline"]
     while not stopping.is_set() and (deadline is None or time.time() < deadline):

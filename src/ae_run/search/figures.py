@@ -1,0 +1,325 @@
+"""Figures of a search, drawn from its trials alone."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ae_run.config import FiguresConfig
+from ae_run.figures import _style
+from ae_run.figures._style import Style
+from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.search.options import SearchConfig
+from ae_run.search.space import Parameter, Space
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
+
+
+@dataclass(frozen=True)
+class Point:
+    """A finished trial."""
+
+    number: int
+    state: str
+    """complete, pruned or failed."""
+    values: tuple[float, ...]
+    """A pruned trial's is its last epoch's."""
+    params: dict[str, Any]
+    steps: dict[int, float]
+    order: float
+    """When it ended."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that the figures show."""
+
+    name: str
+    options: SearchConfig
+    space: Space
+    points: list[Point]
+    importances: dict[str, float]
+
+    @property
+    def complete(self) -> list[Point]:
+        """Trials with a score, in the order in which they ended."""
+        done = [p for p in self.points if p.state == "complete"]
+        return sorted(done, key=lambda p: p.order)
+
+    @property
+    def score(self) -> str:
+        """What is searched for, as an axis says it."""
+        if self.options.objective == "probe":
+            return "validation accuracy"
+        return "validation score"
+
+    @property
+    def sign(self) -> int:
+        """1 where less is better, else −1."""
+        return 1 if self.options.direction == "minimize" else -1
+
+
+def draw(found: Found, folder: RunFolder, config: FiguresConfig) -> list[str]:
+    """Draw what can be drawn into `figures/`; return the names."""
+    import matplotlib
+
+    style = _style.make(config.style, config.dpi)
+    target = folder.file("figures")
+    target.mkdir(exist_ok=True)
+    names = []
+    with matplotlib.rc_context(style.rc):
+        for name, (_, _, make) in FIGURES.items():
+            figure = make(found, style)
+            for kind in ("png", "pdf", "svg"):
+                (target / f"{name}.{kind}").unlink(missing_ok=True)
+            if figure is None:
+                continue
+            names.append(name)
+            for kind in dict.fromkeys(config.format):
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=kind)
+                write_bytes(target / f"{name}.{kind}", buffer.getvalue())
+    return names
+
+
+def history(found: Found, style: Style) -> "Figure | None":
+    """Scores in the order in which trials ended."""
+    if not found.complete:
+        return None
+    figure = style.figure(7, 3.4, TITLES["history"], found.name)
+    axes = figure.subplots()
+    order = {p.number: i + 1 for i, p in enumerate(sorted(found.points, key=lambda p: p.order))}
+    best = np.minimum if found.sign > 0 else np.maximum
+    for state, marker, color in (("pruned", "x", style.muted), ("complete", "o", style.color(0))):
+        shown = [p for p in found.points if p.state == state and p.values]
+        if shown:
+            axes.scatter([order[p.number] for p in shown], [p.values[0] for p in shown], s=18,
+                         marker=marker, color=color, lw=1.2, label=state, zorder=3)  # fmt: skip
+    failed = [order[p.number] for p in found.points if p.state == "failed"]
+    scores = [p.values[0] for p in found.complete]
+    axes.step([order[p.number] for p in found.complete], best.accumulate(scores), where="post",
+              color=style.color(4), label="best so far")  # fmt: skip
+    _score_axis(axes, found, "y", scores)
+    if failed:
+        axes.plot(failed, [0.02] * len(failed), "v", ms=5, color=style.color(3), label="failed",
+                  transform=axes.get_xaxis_transform())  # fmt: skip
+    axes.set(xlabel="trial, in the order in which they ended", ylabel=found.score)
+    axes.xaxis.set_major_locator(_whole())
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def _whole() -> "Locator":
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True, min_n_ticks=1)
+
+
+def _score_axis(axes: "Axes", found: Found, which: str, scores: list[float]) -> None:
+    """Show the good scores, and let the bad ones leave the picture rather than squeeze it."""
+    worst = np.quantile(found.sign * np.array(scores), 0.9)
+    best = min(found.sign * np.array(scores))
+    margin = 0.35 * (worst - best) or 0.05 * abs(best) or 1e-6
+    ends = sorted((found.sign * (best - 0.2 * margin), found.sign * (worst + margin)))
+    (axes.set_ylim if which == "y" else axes.set_xlim)(*ends)
+
+
+def intermediate(found: Found, style: Style) -> "Figure | None":
+    """The score of every trial over its epochs."""
+    shown = [p for p in found.points if p.steps]
+    if not shown:
+        return None
+    figure = style.figure(7, 3.6, TITLES["intermediate"], found.name)
+    axes = figure.subplots()
+    best = min(found.complete, key=lambda p: found.sign * p.values[0], default=None)
+    for point in shown:
+        epochs, scores = zip(*sorted(point.steps.items()), strict=True)
+        pruned = point.state != "complete"
+        axes.plot(epochs, scores, lw=0.8, color=style.muted if pruned else style.color(0),
+                  alpha=0.8 if pruned else 0.55, ls=(0, (4, 2)) if pruned else "-")  # fmt: skip
+        if pruned:
+            axes.plot(epochs[-1:], scores[-1:], "x", ms=5, color=style.muted)
+    if best is not None and best.steps:
+        epochs, scores = zip(*sorted(best.steps.items()), strict=True)
+        axes.plot(epochs, scores, color=style.color(4), lw=2)
+    for label, kind in (("complete", {"color": style.color(0)}),
+                        ("pruned", {"color": style.muted, "ls": (0, (4, 2)), "marker": "x"}),
+                        ("best", {"color": style.color(4), "lw": 2})):  # fmt: skip
+        axes.plot([], [], label=label, **kind)
+    every = [s for p in shown for s in p.steps.values()]
+    if found.sign > 0 and min(every) > 0 and max(every) / min(every) > 3:
+        _style.log_y(axes)
+    axes.set(xlabel="epoch", ylabel=found.score)
+    axes.xaxis.set_major_locator(_whole())
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def importances(found: Found, style: Style) -> "Figure | None":
+    """How much of the difference between good and other trials each parameter explains."""
+    if not found.importances:
+        return None
+    shares = sorted(found.importances.items(), key=lambda item: item[1])
+    figure = style.figure(6, 1 + 0.33 * len(shares), TITLES["importances"], found.name)
+    axes = figure.subplots()
+    bars = axes.barh([key for key, _ in shares], [share for _, share in shares],
+                     color=style.color(0), height=0.65)  # fmt: skip
+    axes.bar_label(bars, [f"{share:.2f}" for _, share in shares], padding=3)
+    axes.set(xlabel="importance for being among the best trials (PED-ANOVA), in shares of 1")
+    axes.set_xlim(0, 1.12 * max(share for _, share in shares) or 1)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+def slices(found: Found, style: Style) -> "Figure | None":
+    """Score against each parameter."""
+    space = [p for p in found.space if any(p.key in t.params for t in found.complete)]
+    if not space:
+        return None
+    columns = min(3, len(space))
+    rows = -(-len(space) // columns)
+    figure = style.figure(2.6 * columns + 0.4, 2.3 * rows + 0.6, TITLES["slices"], found.name)
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    scores = [t.values[0] for t in found.complete]
+    for panel in panels.flat[len(space) :]:
+        panel.set_visible(False)
+    shade: Any = None
+    for panel, parameter in zip(panels.flat, space, strict=False):
+        shown = [t for t in found.complete if parameter.key in t.params]
+        x = _positions(panel, parameter, [t.params[parameter.key] for t in shown])
+        shade = panel.scatter(x, [t.values[0] for t in shown], c=[t.number for t in shown],
+                              s=14, cmap=style_map(style), lw=0)  # fmt: skip
+        panel.set_xlabel(parameter.key)
+    _score_axis(panels[0, 0], found, "y", scores)
+    for row in panels:
+        row[0].set_ylabel(found.score)
+    figure.colorbar(shade, ax=panels, label="trial", pad=0.01, aspect=40)
+    return figure
+
+
+def style_map(style: Style) -> str:
+    """A colour map whose far end stands out from the background."""
+    return "viridis" if style.name == "dark" else "viridis_r"
+
+
+def _positions(axes: "Axes", parameter: Parameter, values: list[Any]) -> list[float]:
+    if parameter.kind != "categorical":
+        if parameter.log:
+            axes.set_xscale("log")
+        return [float(value) for value in values]
+    names = [_text(choice) for choice in parameter.choices]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    return [float(names.index(_text(value))) for value in values]
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else _style.plain(str(value))
+
+
+def parallel(found: Found, style: Style) -> "Figure | None":
+    """Each complete trial as a line through its values; dark where it is good."""
+    done = found.complete
+    space = [p for p in found.space if all(p.key in t.params for t in done)]
+    if len(done) < 2 or not space:
+        return None
+    figure = style.figure(1.3 * len(space) + 2.8, 3.8, TITLES["parallel"], found.name)
+    axes = figure.subplots()
+    scores = np.array([t.values[0] for t in done])
+    ranks = (found.sign * scores).argsort().argsort() / max(1, len(done) - 1)  # 0: the best
+    columns = [[_share(p, t.params[p.key]) for t in done] for p in space]
+    low, high = float(scores.min()), float(scores.max())
+    columns.append([(s - low) / ((high - low) or 1) for s in scores.tolist()])
+    import matplotlib
+
+    colors = matplotlib.colormaps[style_map(style)]
+    for i in np.argsort(-ranks):
+        line = [column[i] for column in columns]
+        axes.plot(range(len(line)), line, color=colors(1 - ranks[i]), alpha=0.75, lw=1.1)
+    for x, parameter in enumerate(space):
+        _scale(axes, x, style, *_ends(parameter))
+    _scale(axes, len(space), style, [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")])
+    names = [p.key.replace(".", ".\n", 1) for p in space] + [found.score.replace(" ", "\n")]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.3, len(names) - 0.55)
+    axes.set_ylim(-0.05, 1.05)
+    axes.yaxis.set_visible(False)
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    return figure
+
+
+def _share(p: Parameter, value: Any) -> float:
+    """Where on its axis a value lies: 0 … 1."""
+    if p.kind == "categorical":
+        return [_text(c) for c in p.choices].index(_text(value)) / max(1, len(p.choices) - 1)
+    if p.log:
+        return float(np.log(value / p.low) / (np.log(p.high / p.low) or 1))
+    return float((value - p.low) / ((p.high - p.low) or 1))
+
+
+def _ends(p: Parameter) -> tuple[list[tuple[float, str]]]:
+    if p.kind == "categorical":
+        return ([(_share(p, c), _text(c)) for c in p.choices],)
+    return ([(0.0, f"{p.low:.4g}"), (1.0, f"{p.high:.4g}")],)
+
+
+def _scale(axes: "Axes", x: int, style: Style, ticks: list[tuple[float, str]]) -> None:
+    axes.axvline(x, color=style.muted, lw=0.8)
+    for y, text in ticks:
+        axes.text(x + 0.04, y, text, size="x-small", va="center", color=style.ink, zorder=5,
+                  bbox={"facecolor": style.face, "alpha": 0.75, "lw": 0, "pad": 0.6})  # fmt: skip
+
+
+def pareto(found: Found, style: Style) -> "Figure | None":
+    """Score against what else is minimised, and the front on which neither gets better alone."""
+    others = found.options.also_minimize
+    done = found.complete
+    if not others or not done:
+        return None
+    figure = style.figure(3.6 * len(others) + 0.6, 3.6, TITLES["pareto"], found.name)
+    panels = figure.subplots(1, len(others), squeeze=False)[0]
+    for index, (panel, name) in enumerate(zip(panels, others, strict=True), 1):
+        pairs = sorted((t.values[index], found.sign * t.values[0]) for t in done)
+        front, least = [], np.inf
+        for other, score in pairs:
+            if score < least:
+                front.append((other, found.sign * score))
+                least = score
+        panel.scatter([t.values[index] for t in done], [t.values[0] for t in done], s=16,
+                      color=style.muted, label="trial")  # fmt: skip
+        panel.step(*zip(*front, strict=True), where="post", color=style.color(4), lw=1)
+        panel.plot(*zip(*front, strict=True), "o", ms=5, color=style.color(4), label="Pareto front")
+        panel.set(xlabel=name.replace("_", " "), ylabel=found.score)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+TITLES = {
+    "history": "Search history",
+    "importances": "Importances",
+    "slices": "Score by parameter",
+    "parallel": "Parallel coordinates",
+    "intermediate": "Scores over epochs",
+    "pareto": "Pareto front",
+}
+_MAKERS: "dict[str, tuple[str, Callable[[Found, Style], Figure | None]]]" = {
+    "history": ("Every trial's score, in the order in which they ended; of a pruned one its last "
+                "epoch's. Scores far from the best lie outside of the picture.", history),
+    "pareto": ("Every complete trial; on the front, no trial is better in both.", pareto),
+    "importances": ("How much each parameter tells about whether a trial is among the best tenth "
+                    "of all complete ones (PED-ANOVA; Watanabe et al. 2023). With few "
+                    "trials these numbers are rough.", importances),
+    "slices": ("Each point a complete trial; later trials are darker.", slices),
+    "parallel": ("Each line a complete trial, coloured by rank: the best is drawn last and "
+                 "stands out most.", parallel),
+    "intermediate": ("The score after each epoch. A cross marks where a trial was pruned.",
+                     intermediate),
+}  # fmt: skip
+FIGURES = {name: (TITLES[name], caption, make) for name, (caption, make) in _MAKERS.items()}

@@ -1,0 +1,105 @@
+"""The page of a search: one file that opens from disk, with the look of a run's page."""
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ae_run import report
+from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.search import figures
+from ae_run.search.figures import Found
+
+if TYPE_CHECKING:
+    from ae_run.search.prepare import Search
+
+_CSS = Path(report.__file__).parent / "templates" / "page.css"
+_TEMPLATES = Path(__file__).parent / "templates"
+_CSS_PER_INCH = 115
+_MOST_ROWS = 100
+
+
+def write(folder: RunFolder, search: "Search", facts: dict[str, Any], found: Found) -> Path:
+    """Write `report.html` from the numbers and from the pictures in `figures/`."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    header, rows = _rows(found)
+    html = environment.get_template("search.html").render(
+        style=Markup(_CSS.read_text(encoding="utf-8")),
+        facts=facts,
+        label=search.label,
+        folder=str(folder.path),
+        sampler=f"{search.options.sampler}, pruner {search.options.pruner.replace('_', ' ')}",
+        tiles=_tiles(facts, found),
+        space=[(p.key, p.summary(), _short(facts["best"]["params"].get(p.key)))
+               for p in search.space],
+        pictures=_pictures(folder),
+        header=header,
+        rows=rows[:_MOST_ROWS],
+        more=len(rows) if len(rows) > _MOST_ROWS else None,
+    )  # fmt: skip
+    path = folder.file("report.html")
+    write_bytes(path, html.encode())
+    return path
+
+
+def _tiles(facts: dict[str, Any], found: Found) -> list[tuple[str, str, str]]:
+    best = facts["best"]
+    tiles = [
+        (f"best {found.score}", f"{best['value']:.5g}", f"trial {best['number']}"),
+        ("trials", str(facts["trials"]),
+         f"{facts['complete']} complete, {facts['pruned']} pruned, {facts['failed']} failed"),
+        ("time", f"{facts['seconds']:,.0f} s", f"sampler {facts['sampler_share'] or 0:.2%}"),
+    ]  # fmt: skip
+    if found.options.pruner != "none":
+        text = f"{facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s"
+        tiles.append(("saved by pruning", f"{facts['pruned_share']:.0%} pruned", text))
+    return tiles
+
+
+def _rows(found: Found) -> tuple[list[str], list[list[str]]]:
+    """Finished trials, the best first, pruned ones after the complete."""
+    order = {"complete": 0, "pruned": 1, "failed": 2}
+    points = sorted(
+        found.points,
+        key=lambda p: (order[p.state], found.sign * p.values[0] if p.values else 0, p.number),
+    )
+    keys = [p.key for p in found.space]
+    others = list(found.options.also_minimize)
+    header = ["trial", "state", "score", *others, *keys]
+    rows = []
+    for p in points:
+        scores = [_short(v) for v in p.values] or ["–"]
+        scores += ["–"] * (1 + len(others) - len(scores))
+        values = [_short(p.params[k]) if k in p.params else "–" for k in keys]
+        rows.append([str(p.number), p.state, *scores, *values])
+    return header, rows
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "null" if value is None else str(value)
+
+
+def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
+    from PIL import Image
+
+    pictures = []
+    for name, (title, caption, _) in figures.FIGURES.items():
+        path = folder.file(f"figures/{name}.png")
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            inches = image.info.get("dpi", (150, 150))[0]
+            width, height = (round(side / inches * _CSS_PER_INCH) for side in image.size)
+        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        pictures.append({"name": name, "title": title, "caption": caption, "source": source,
+                         "width": width, "height": height})  # fmt: skip
+    return pictures

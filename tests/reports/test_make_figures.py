@@ -1,0 +1,144 @@
+"""The script from its command line to its pages, on built-in data."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ae_run.reports import cli, spec
+from ae_run.reports.maker import Maker
+from ae_run.reports.plan import Planner
+from ae_run.reports.store import Store, is_finished
+
+_TINY = """
+title: Tiny
+author: nobody
+about: A report for tests.
+runs:
+  curve:
+    args: >-
+      data=digits data.limit=80 train.epochs=2 train.batch_size=32 evaluate=quick
+    quick: {train.epochs: 1}
+    seeds: true
+    sweep: {key: model.latent_dim, values: [2, 3]}
+rows:
+  - {id: mse, label: MSE, report: 0.05, metric: mse, as_report: curve, within: 0.01}
+figures:
+  - number: "1"
+    caption: Loss against code size.
+    draw: sweep
+    runs: [curve]
+    options: {title: T, metric: mse, x: d, y: MSE, labels: [all]}
+  - number: "2"
+    caption: Loss curves.
+    draw: loss_curves
+    runs: [curve]
+"""
+
+
+@pytest.fixture
+def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text(_TINY, encoding="utf-8")
+    monkeypatch.setattr(spec, "folder", lambda: folder)
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--seeds", "2", "--jobs", "1", "--commit-reference"]
+    assert cli.main(command) == 0
+    assert "[4/4]" in capsys.readouterr().out
+    made = Path("outputs/reports/tiny")
+    assert (made / "figures/figure-1.png").is_file()
+    (row,) = json.loads((made / "comparison.json").read_text(encoding="utf-8"))
+    assert row["seeds"] == {"as_report": 4}
+    assert row["budget"] == {"as_report": "quick"}
+    assert "1 of 2 epochs" in row["note"]
+    assert "1 of 2 epochs" in (made / "index.html").read_text(encoding="utf-8")
+    assert (Path("outputs/reference/tiny") / "arrays.npz").is_file()
+    kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
+    assert "resume.pt" not in kept
+
+    assert cli.main(command) == 0
+    again = capsys.readouterr().out
+    assert "[1/" not in again
+    assert "nothing new" in again
+    # A run that was lost is done again, and only that.
+    shutil.rmtree(next(Path("outputs/reports/runs").iterdir()))
+    assert cli.main(command) == 0
+    assert "[1/1]" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+    from ae_run.reports.execute import execute
+
+    report, store = spec.load("tiny"), Store(tmp_path / "store")
+    planned = Planner().runs(report, "curve", "full", 1)[0]
+    path = store.path(planned.digest)
+    from ae_run.config import validate
+    from ae_run.data import load
+    from ae_run.run_folder import RunFolder
+    from ae_run.runs import start
+    from ae_run.training import fit
+
+    config = validate(planned.raw)
+    path.mkdir(parents=True)
+    run = start(config, load(config.data), RunFolder(path, quiet=True), "digits-conv_ae", ())
+    next(iter(fit(run)))
+    assert not is_finished(path)
+    assert execute(planned, path) is None
+    assert is_finished(path)
+    assert [row["epoch"] for row in store.read(planned.digest).history] == ["1", "2"]
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_list_tells_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--list"]) == 0
+    out = capsys.readouterr().out
+    assert "Loss against code size." in out
+    assert "missing" in out
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.usefixtures("_tiny")
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--only", "tinny"], "tinny: no such report; did you mean 'tiny'?"),
+        (["--figure", "9"], "--figure 9: there is none; choices: 1, 2"),
+        (["--rows", "x"], "--rows x: there is none; choices: mse"),
+        (["--budget", "huge"], "invalid choice: 'huge'"),
+        (["--seeds", "0"], "invalid"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_code_2(
+    args: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(args) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_two_makers_do_not_collide(capsys: pytest.CaptureFixture[str]) -> None:
+    from filelock import FileLock
+
+    cli.ROOT.mkdir(parents=True)
+    with FileLock(cli.ROOT / ".lock"):
+        assert cli.main([]) == 2
+    assert "another make_figures" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_full_runs_are_taken_where_they_are_there(tmp_path: Path) -> None:
+    from ae_run.reports.execute import execute
+
+    report, maker = spec.load("tiny"), Maker(Store(tmp_path / "store"), "quick", 1)
+    for planned in maker.planner.runs(report, "curve", "full", 1):
+        assert execute(planned, maker.store.path(planned.digest)) is None
+    assert maker.missing(report) == []
+    assert maker.found(report)["curve"].budget == "full"

@@ -1,0 +1,94 @@
+"""The reports' files: they load, name runs and drawings that exist, and compose."""
+
+from pathlib import Path
+
+import pytest
+
+from ae_run.errors import UserError
+from ae_run.figures import available
+from ae_run.reports import _classes, _curves, _grids, searches, spec
+from ae_run.reports.plan import Planner
+
+_DRAWINGS = {name.removeprefix("draw_") for module in (_curves, _grids, _classes)
+             for name in dir(module) if name.startswith("draw_")}  # fmt: skip
+NUMBERS = {
+    "compression": [str(n) for n in range(1, 9)],
+    "notmnist": [str(n) for n in range(1, 14)],
+    "generation": [str(n) for n in range(1, 8)],
+    "zoo": ["reconstructions", "t-SNE", "classification", "manifold convergence"],
+    "colored": ["1", "2", "loss curves", "t-SNE", "latent", "during training", "interpolation",
+                "denoising"],
+}  # fmt: skip
+
+
+class _WithoutData(Planner):
+    def _fingerprint(self, config: object) -> str:  # noqa: ARG002
+        return "none"
+
+
+@pytest.fixture(scope="module")
+def planner() -> Planner:
+    return _WithoutData()
+
+
+def test_every_report_is_there() -> None:
+    assert set(spec.names()) == set(NUMBERS)
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_every_figure_of_the_report_has_a_drawing(name: str) -> None:
+    report = spec.load(name)
+    assert set(NUMBERS[name]) <= {figure.number for figure in report.figures}
+    known = _DRAWINGS | {file.name for file in available()}
+    assert {figure.draw for figure in report.figures} <= known
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_every_run_composes_at_both_budgets(name: str, planner: Planner) -> None:
+    report = spec.load(name)
+    for run in report.runs:
+        quick, full = (planner.runs(report, run, budget, 3) for budget in ("quick", "full"))
+        assert len({planned.digest for planned in quick + full}) == 2 * len(quick)
+        assert quick[0].raw["train"]["epochs"] <= full[0].raw["train"]["epochs"]
+    for search in report.searches:
+        quick_search, full_search = (searches.plan(planner, report, search, budget)
+                                     for budget in ("quick", "full"))  # fmt: skip
+        assert quick_search.trials < full_search.trials
+        assert quick_search.cut
+
+
+def test_all_used_runs_are_used() -> None:
+    for name in spec.names():
+        report = spec.load(name)
+        used = {run for figure in report.figures for run in figure.runs}
+        used |= {run for row in report.rows for run in (row.as_report, row.ours) if run}
+        assert used == {*report.runs, *report.searches}
+
+
+def test_the_digest_ignores_what_is_off_and_where_the_data_lies(planner: Planner) -> None:
+    report = spec.load("notmnist")
+    (one,) = planner.runs(report, "ae", "quick", 1)
+    other = spec.Report.model_validate(
+        report.model_dump() | {"runs": {"ae": {"args": report.runs["ae"].args + " data.root=x"
+                                                       " train.threads=3 train.patience=null",
+                                               "quick": report.runs["ae"].quick}},
+                               "rows": [], "figures": [], "searches": {}}
+    )  # fmt: skip
+    assert planner.runs(other, "ae", "quick", 1)[0].digest == one.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a list", "not readable"),
+        ("title: x", "Field required"),
+        ("title: x\nauthor: y\nabout: z\nruns: {}\nrows: []\nfigures: [{number: '1', caption: c, "
+         "draw: samples, runs: [lost]}]", "there is no run 'lost'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=message) as error:
+        spec.read(path)
+    assert "\n" not in str(error.value)
