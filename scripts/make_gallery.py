@@ -17,13 +17,13 @@ RUNS, OUT = ROOT / "outputs" / "gallery", ROOT / "outputs" / "reference" / "gall
 # name → (the command, the figure to keep)
 GALLERY = {
     "conv_ae": ("data=mnist", "reconstructions"),
-    "dense_ae": ("model=dense_ae data=mnist", "tsne"),
+    "dense_ae": ("model=dense_ae data=mnist 'evaluate.tsne=[2]'", "tsne"),
     "denoising": ("model=denoising data=mnist corruption.std=0.5", "denoising"),
-    "contractive": ("model=contractive data=mnist", "convergence"),
-    "randomized": ("model=randomized data=mnist model.solver=ridge", "reconstructions"),
+    "contractive": ("model=contractive", "convergence"),
+    "randomized": ("model=randomized data=mnist model.solver=ridge", "robustness_examples"),
     "vae": ("model=vae data=notmnist", "latent_grid"),
     "colorization": (
-        "model=denoising data=colored_mnist corruption=grayscale model.latent_dim=32",
+        "model=denoising data=colored_digits corruption=grayscale model.latent_dim=32",
         "denoising",
     ),
 }
@@ -34,7 +34,7 @@ def make(name: str) -> int:
     command, figure = GALLERY[name]
     folder = RUNS / name
     if not folder.exists():
-        args = [*shlex.split(command), "evaluate=full", f"run_dir={folder}"]
+        args = [*shlex.split(command), f"run_dir={folder}"]
     else:
         args = [f"resume={folder}"]
     code = ae_run.main(args)

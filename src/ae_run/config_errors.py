@@ -23,7 +23,8 @@ def nearest_key(path: str, known: Collection[str]) -> str | None:
     """The known dotted path that a mistyped one most likely means."""
     leaf = path.rsplit(".", 1)[-1]
     by_leaf = {key.rsplit(".", 1)[-1]: key for key in known if key != path}
-    siblings = {k: key for k, key in by_leaf.items() if key.startswith(path[: -len(leaf)])}
+    same = [key for key in known if key != path and key.startswith(path[: -len(leaf)])]
+    siblings = {key.rsplit(".", 1)[-1]: key for key in same}
     for candidates in (siblings, by_leaf):
         close = difflib.get_close_matches(leaf, candidates, n=1, cutoff=0.6)
         if close:

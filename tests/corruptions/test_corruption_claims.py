@@ -70,6 +70,12 @@ def test_gaussian_noise_has_its_mean_and_deviation():
     assert noise.min() < -1  # nothing is cut
 
 
+def test_gaussian_noise_may_have_a_mean_that_is_its_variance():
+    noisy = apply(level("gaussian", 0.5, mean="variance", clip=False), GREY)
+    assert noisy.mean().item() == pytest.approx(0.4 + 0.25, abs=0.01)
+    assert torch.equal(apply(level("gaussian", 0.0, mean="variance"), GREY), GREY)
+
+
 def test_gaussian_noise_is_clipped_to_the_range():
     free, clipped = (apply(level("gaussian", 1.0, clip=clip), GREY) for clip in (False, True))
     assert torch.equal(free.clamp(0, 1), clipped)

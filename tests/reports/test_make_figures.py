@@ -60,6 +60,9 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
     assert (Path("outputs/reference/tiny") / "arrays.npz").is_file()
     kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
     assert "resume.pt" not in kept
+    runs = [json.loads(path.read_text(encoding="utf-8"))
+            for path in Path("outputs/reports/runs").glob("*/run.json")]  # fmt: skip
+    assert sorted(run["pictures"] for run in runs) == [False, False, True, True]
 
     assert cli.main(command) == 0
     again = capsys.readouterr().out

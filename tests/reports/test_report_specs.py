@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ae_run import components
 from ae_run.errors import UserError
 from ae_run.figures import available
 from ae_run.reports import _classes, _curves, _grids, searches, spec
@@ -92,3 +93,7 @@ def test_a_wrong_file_is_one_clear_line(tmp_path: Path, text: str, message: str)
     with pytest.raises(UserError, match=message) as error:
         spec.read(path)
     assert "\n" not in str(error.value)
+
+
+def test_reports_are_no_config_group() -> None:
+    assert "reports" not in components.groups()

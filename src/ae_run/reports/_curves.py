@@ -27,13 +27,11 @@ def draw_sweep(found: Sequence[Found], options: Mapping[str, Any], style: Style)
         axes.set_xticks(x)
     axes.set(xlabel=options["x"], ylabel=options["y"])
     axes.set_ylim(bottom=0)
-    _finish(axes, found)
+    _finish(figure, axes, found)
     return figure
 
 
-def draw_levels(
-    found: Sequence[Found], options: Mapping[str, Any], style: Style
-) -> Figure | None:
+def draw_levels(found: Sequence[Found], options: Mapping[str, Any], style: Style) -> Figure | None:
     """Test MSE over the level of a corruption, one line per name.
 
     Options: `curve`, a key of `robustness` or a list of them with one line each; `x`; `power`
@@ -44,6 +42,7 @@ def draw_levels(
     figure = style.figure(6.2, 4.0, options["title"])
     axes, power = figure.subplots(), float(options.get("power", 1))
     first: tuple[np.ndarray, np.ndarray] | None = None
+    top = 0.01
     for index, (one, key) in enumerate((one, key) for key in keys for one in found):
         x = floats(dig(one.first.metrics, ["robustness", key, "levels"]) or ()) ** power
         y = np.array([_curve(run, key, "mse") for run in one.runs]).T  # (levels, seeds)
@@ -51,16 +50,16 @@ def draw_levels(
             return None
         _line(axes, x, y, index, _label(options, found, index), style)
         first = first or (x, y.mean(1))
+        top = max(top, 1.25 * float(y.max()))
     if options.get("input", True):
         before = _curve(found[0].first, keys[0], "input_mse")
         axes.plot(x, before, "--", color=style.muted, lw=1, label="corrupted input itself")
-        top = 1.25 * max(line.get_ydata().max() for line in axes.lines[:-1])
-        axes.set_ylim(0, max(top, 0.01))
+        axes.set_ylim(0, top)
     for level, text in options.get("marks", ()):
         _mark(axes, first, float(level), text, style)
     axes.set(xlabel=options["x"], ylabel="test MSE against the clean image")
     axes.set_ylim(bottom=0)
-    _finish(axes, found)
+    _finish(figure, axes, found)
     return figure
 
 
@@ -83,9 +82,7 @@ def draw_probe_history(
     left.set(xlabel="epoch", ylabel="cross-entropy (nats per letter)")
     left.legend()
     if "validation_accuracy" in history:
-        right.plot(
-            epochs, history["validation_accuracy"], color=style.color(1), label="validation"
-        )
+        right.plot(epochs, history["validation_accuracy"], color=style.color(1), label="validation")
     test = found[0].first.score("probe", "mlp", "accuracy")
     if test is not None:
         right.axhline(test, color=style.ink, ls=":", lw=1, label=f"test, in the end: {test:.4f}")
@@ -94,9 +91,7 @@ def draw_probe_history(
     return figure
 
 
-def draw_losses(
-    found: Sequence[Found], options: Mapping[str, Any], style: Style
-) -> Figure:
+def draw_losses(found: Sequence[Found], options: Mapping[str, Any], style: Style) -> Figure:
     """Training and validation loss of several models, one panel each."""
     figure = style.figure(3.0 * len(found) + 0.4, 3.2, options["title"])
     panels = figure.subplots(1, len(found), squeeze=False)[0]
@@ -125,9 +120,7 @@ def _label(options: Mapping[str, Any], found: Sequence[Found], index: int) -> st
     return str(labels[index]) if labels else found[index % len(found)].name
 
 
-def _line(
-    axes: Axes, x: np.ndarray, y: np.ndarray, index: int, label: str, style: Style
-) -> None:
+def _line(axes: Axes, x: np.ndarray, y: np.ndarray, index: int, label: str, style: Style) -> None:
     """Mean over the seeds of y (points, seeds), with bars of one standard deviation."""
     spread = y.std(1, ddof=1) if y.shape[1] > 1 else None
     axes.errorbar(
@@ -161,7 +154,9 @@ def crossing(x: np.ndarray, y: np.ndarray, level: float) -> float | None:
     return None
 
 
-def _finish(axes: Axes, found: Sequence[Found]) -> None:
+def _finish(figure: Figure, axes: Axes, found: Sequence[Found]) -> None:
+    """The legend below, where no curve is."""
     seeds = max(len(one.at(one.planned[0].point)) for one in found)
     title = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else None
-    axes.legend(title=title, alignment="left", loc="upper left" if len(axes.lines) > 3 else "best")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, title=title, loc="outside lower center", ncols=3)

@@ -73,7 +73,8 @@ def draw_models(found: Sequence[Found], options: Mapping[str, Any], style: Style
     labels = list(options.get("labels") or [one.name for one in found])
     blocks = []
     for key, level, text in options["inputs"]:
-        rows, names = [], []
+        rows: list[np.ndarray] = []
+        names: list[str] = []
         for one, name in zip(found, labels, strict=True):
             given = _pictures(one.first, key, "inputs")
             output = _pictures(one.first, key, "outputs")

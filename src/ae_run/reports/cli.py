@@ -9,6 +9,7 @@ from pathlib import Path
 from ae_run.errors import AeRunError, UserError
 from ae_run.reports import spec
 from ae_run.reports.maker import Maker
+from ae_run.reports.plan import Planned
 from ae_run.reports.store import Store
 
 ROOT = Path("outputs/reports")
@@ -73,7 +74,9 @@ def _run(options: argparse.Namespace) -> int:
     known = {figure.number for report in reports for figure in report.figures}
     for number in options.figure or ():
         if number not in known:
-            raise UserError(f"--figure {number}: there is none; choices: {', '.join(sorted(known))}")
+            raise UserError(
+                f"--figure {number}: there is none; choices: {', '.join(sorted(known))}"
+            )
     rows = {row.id for report in reports for row in report.rows}
     for row in options.rows or ():
         if row not in rows:
@@ -95,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
 def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namespace) -> int:
     from ae_run.reports import pool, reference, searches
 
-    todo = {}
+    todo: dict[str, Planned] = {}
     for report in reports:
         if options.force:
             maker.forget(report)

@@ -73,6 +73,8 @@ def lines(
     """Every row of a report with what the runs and searches that are there say."""
 
     def side(row: Row, name: str | None) -> Side | None:
+        if name is None:
+            return None
         if name in searched:
             return _of_search(*searched[name], row.metric)
         return _side(found[name], row.metric) if name in found else None

@@ -4,7 +4,6 @@ A run's own figures and page would take longer than many of these runs do.
 """
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ from ae_run.reports import store
 from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
 
-_SECONDS_FOR_LOCK = 30.0
+_SECONDS_FOR_LOCK = 60.0
 _parent = os.getppid()
 
 
@@ -50,9 +49,11 @@ def execute(planned: Planned, path: Path) -> str | None:
     """
     try:
         with _folder(path) as folder:
-            if not store.is_finished(path):
+            if not store.is_finished(path, planned.pictures):
+                if store.is_finished(path):
+                    store.empty(folder)  # it was trained when no figure showed it
                 _train(planned, folder)
-            store.trim(folder)
+                store.trim(folder, planned.pictures)
     except Interrupted:
         if os.getppid() != _parent:
             os._exit(1)  # before this process takes the next run from its queue
@@ -103,9 +104,3 @@ def _train(planned: Planned, folder: RunFolder) -> None:
 @lru_cache(maxsize=2)
 def _dataset(config: DataConfig) -> Dataset:
     return load(config)
-
-
-def clear(path: Path) -> None:
-    """Delete what an earlier program left that no run can go on from."""
-    if path.exists() and not (path / "config.yaml").is_file():
-        shutil.rmtree(path)

@@ -60,7 +60,7 @@ class Maker:
             if self.budget == "quick" and self._complete(report, name, "full"):
                 continue
             planned = self.planner.runs(report, name, self.budget, self.seeds)
-            todo += [run for run in planned if not self.store.has(run.digest)]
+            todo += [run for run in planned if not self.store.has(run)]
         return todo
 
     def missing_searches(self, report: Report) -> list[PlannedSearch]:
@@ -95,7 +95,7 @@ class Maker:
             full = self.planner.runs(report, name, "full", self.seeds)
             for budget in ("full", "quick"):
                 planned = self.planner.runs(report, name, budget, self.seeds)
-                if all(self.store.has(run.digest) for run in planned):
+                if all(self.store.has(run) for run in planned):
                     runs = tuple(self.store.read(run.digest) for run in planned)
                     cut = cut_in_words(planned[0], full[0])
                     found[name] = Found(name, budget, tuple(planned), runs, cut)
@@ -104,7 +104,7 @@ class Maker:
 
     def _complete(self, report: Report, name: str, budget: str) -> bool:
         planned = self.planner.runs(report, name, budget, self.seeds)
-        return all(self.store.has(run.digest) for run in planned)
+        return all(self.store.has(run) for run in planned)
 
     def make(self, report: Report, target: Path) -> bool:
         """Write a report's folder; return whether anything had to be done."""

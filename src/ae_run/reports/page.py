@@ -54,15 +54,14 @@ def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], tar
     )  # fmt: skip
     script = (_TEMPLATES / "points.js").read_text(encoding="utf-8")
     style = "".join(
-        path.read_text(encoding="utf-8")
-        for path in (_LOOKS / "page.css", _TEMPLATES / "extra.css")
+        path.read_text(encoding="utf-8") for path in (_LOOKS / "page.css", _TEMPLATES / "extra.css")
     )
     html = environment.get_template("report.html").render(
         style=Markup(style),
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         report=report,
-        rows=[_row(line) for line in lines],
+        rows=[_row(line, report) for line in lines],
         figures=[_figure(figure, found, target / "figures") for figure in report.figures],
         runs=[_run(one) for one in found.values()],
         missing=[name for name in report.runs if name not in found],
@@ -71,7 +70,7 @@ def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], tar
     write_bytes(target / "index.html", html.encode())
 
 
-def _row(line: Line) -> dict[str, Any]:
+def _row(line: Line, report: Report) -> dict[str, Any]:
     row = line.row
     return {
         "label": row.label,
@@ -83,6 +82,7 @@ def _row(line: Line) -> dict[str, Any]:
         "reached": line.reached,
         "aims": _aims(row),
         "note": line.note(),
+        "searched": row.ours in report.searches,
     }
 
 

@@ -1,4 +1,4 @@
-"""From a report to runs: composed, validated and named by a digest of what decides their results."""
+"""From a report to runs: composed, validated, and named by a digest of what decides the result."""
 
 import copy
 import hashlib
@@ -34,6 +34,8 @@ class Planned:
     raw: dict[str, Any]
     """The composed config."""
     digest: str
+    pictures: bool
+    """Whether a figure shows this run: the one with the first seed, of a name in a figure."""
 
     @property
     def label(self) -> str:
@@ -81,7 +83,7 @@ class Planner:
         overrides = [*run.overrides, *(f"{key}={value}" for key, value in changes.items())]
         return Planned(
             report.name, name, budget, seed, point, tuple(overrides), config.dump(),
-            self._digest(config),
+            self._digest(config), seed == 0 and any(name in f.runs for f in report.figures),
         )  # fmt: skip
 
     def compose(self, overrides: Iterable[str]) -> dict[str, Any]:

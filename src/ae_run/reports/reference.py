@@ -68,7 +68,9 @@ def _without(content: Any, *keys: str) -> Any:
     return {key: _without(one, *keys) for key, one in content.items() if key not in keys}
 
 
-def recompute(metric: str, digest: str, runs: Mapping[str, Any], arrays: Mapping[str, Any]) -> float:
+def recompute(
+    metric: str, digest: str, runs: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> float:
     """A row's number of one run, from the committed files alone."""
     keys = metric.split(".")
     if metric == "mse":

@@ -44,8 +44,8 @@ def plan(planner: Planner, report: Report, name: str, budget: str) -> PlannedSea
     search = report.searches[name]
     overrides = tuple(search.overrides(budget))
     of_runs = [o for o in overrides if not o.startswith(("task=", "search."))]
-    fingerprint = planner.fingerprint(of_runs)
-    text = json.dumps([RESULTS_VERSION, fingerprint, overrides])
+    fingerprint, preset = planner.fingerprint(of_runs), planner.compose(of_runs)["search"]
+    text = json.dumps([RESULTS_VERSION, fingerprint, preset, overrides])
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     trials = search.quick_trials if budget == "quick" else search.n_trials
     cut = _cut(search) if budget == "quick" else ""
@@ -85,5 +85,5 @@ def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
 
 def read(planned: PlannedSearch, root: Path) -> dict[str, Any] | None:
     """What was found; None where the search has not ended."""
-    folder = RunFolder(root / "searches")
-    return folder.read_json(f"{planned.digest}.json") if folder.has(f"{planned.digest}.json") else None
+    folder, name = RunFolder(root / "searches"), f"{planned.digest}.json"
+    return folder.read_json(name) if folder.has(name) else None

@@ -28,7 +28,7 @@ class Run(Schema):
 
     args: str
     """What one would type after `ae-run`: the report's own budget."""
-    quick: dict[str, Value] = {}
+    quick: dict[str, Value] = Field(default_factory=dict)
     """Keys that budget quick sets; each of these is a cut that the page states."""
     seeds: bool = False
     """Whether it is repeated over `--seeds`; else seed 0 alone."""
@@ -51,7 +51,7 @@ class Search(Schema):
     """What one would type after `ae-run task=search`."""
     n_trials: int
     """The report's own number of trials."""
-    quick: dict[str, Value] = {}
+    quick: dict[str, Value] = Field(default_factory=dict)
     quick_trials: int
 
     def overrides(self, budget: str) -> list[str]:
@@ -97,7 +97,7 @@ class Figure(Schema):
     draw: str
     """A drawing of `reports.drawings`, or a figure file of `ae_run.figures`."""
     runs: Names
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class Table(Schema):
@@ -117,7 +117,7 @@ class Report(Schema):
     author: str
     about: str
     runs: dict[str, Run]
-    searches: dict[str, Search] = {}
+    searches: dict[str, Search] = Field(default_factory=dict)
     rows: Annotated[tuple[Row, ...], Field(strict=False)]
     figures: Annotated[tuple[Figure, ...], Field(strict=False)]
     tables: Annotated[tuple[Table, ...], Field(strict=False)] = ()

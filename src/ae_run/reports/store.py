@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 
 from ae_run.figures._run_data import RunData, load
+from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
 
 KEPT = ("config.yaml", "run.json", "metrics.json", "history.csv", "artifacts.npz")
 # What no figure of a report shows: the images behind the points of a scatter plot.
 _DROPPED = ("codes_thumbnails",)
+_NUMBERS = ("class_names", "test_mse")
 
 
 class Store:
@@ -26,9 +28,9 @@ class Store:
         """A run's folder, be it there or not."""
         return self.root / "runs" / digest
 
-    def has(self, digest: str) -> bool:
-        """Whether that run has finished."""
-        return digest in self._read or is_finished(self.path(digest))
+    def has(self, run: Planned) -> bool:
+        """Whether that run has finished, with pictures where it is to have them."""
+        return is_finished(self.path(run.digest), run.pictures)
 
     def read(self, digest: str) -> RunData:
         """A finished run's files."""
@@ -42,20 +44,30 @@ class Store:
         shutil.rmtree(self.path(digest), ignore_errors=True)
 
 
-def is_finished(path: Path) -> bool:
-    """Whether the run in that folder went through to its end."""
+def is_finished(path: Path, pictures: bool = False) -> bool:
+    """Whether the run in that folder went through to its end, and kept its pictures."""
     folder = RunFolder(path)
     if not (folder.has("run.json") and folder.has("metrics.json") and folder.has("artifacts.npz")):
         return False
-    return bool(folder.read_json("run.json").get("status") == "finished")
+    run = folder.read_json("run.json")
+    return run.get("status") == "finished" and (not pictures or run.get("pictures", True))
 
 
-def trim(folder: RunFolder) -> None:
-    """Keep of a finished run what figures and tables need."""
+def trim(folder: RunFolder, pictures: bool) -> None:
+    """Keep of a finished run what figures and tables need; a run in no figure needs no pictures."""
     arrays = folder.read_arrays("artifacts.npz")
-    if any(name in arrays for name in _DROPPED):
-        kept = {name: array for name, array in arrays.items() if name not in _DROPPED}
+    kept = {name: array for name, array in arrays.items()
+            if (pictures or name in _NUMBERS) and name not in _DROPPED}  # fmt: skip
+    if len(kept) < len(arrays):
         folder.write_arrays("artifacts.npz", kept)
     for path in folder.path.iterdir():
         if path.name not in KEPT and path.name != ".lock":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    folder.update_json("run.json", pictures=pictures)
+
+
+def empty(folder: RunFolder) -> None:
+    """Take everything out of a run's folder but its lock."""
+    for path in folder.path.iterdir():
+        if path.name != ".lock":
             shutil.rmtree(path) if path.is_dir() else path.unlink()

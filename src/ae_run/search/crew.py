@@ -21,7 +21,6 @@ from ae_run.training.interrupts import StopRequest
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 60  # a step of a large model on a slow machine
 _CRASHES = 3  # in a row, without a finished trial
-_FAILURES = 5
 
 
 class Crew:
@@ -170,10 +169,9 @@ class Crew:
         return text or "no message"
 
     def _check_failures(self, trials: list[FrozenTrial]) -> None:
-        finished = [t for t in trials if t.state.is_finished()]
-        enough = min(_FAILURES, len(trials))
-        if len(finished) < enough or any(t.state != TrialState.FAIL for t in finished):
+        if not study.is_hopeless(trials):
             return
+        finished = [t for t in trials if t.state.is_finished()]
         reasons = [str(t.user_attrs.get("reason", "its worker died")) for t in finished]
         raise RunFailed(
             f"the first {len(finished)} trials all failed: {max(reasons, key=reasons.count)}"

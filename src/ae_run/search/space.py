@@ -216,7 +216,8 @@ def _parameter(key: str, entry: object) -> Parameter:
         raise wrong(f"low={low}: must be above 0 for a logarithmic scale")
     if step is not None and (step <= 0 or log):
         raise wrong(f"step={step}: must be above 0, and goes not with log")
-    return Parameter(key, kind, low, high, bool(log), step, when=when)
+    exact = float if kind == "float" else int
+    return Parameter(key, kind, exact(low), exact(high), bool(log), step, when=when)
 
 
 def _condition(key: str, when: object) -> tuple[str, Value] | None:

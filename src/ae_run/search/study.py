@@ -24,6 +24,9 @@ from ae_run.search.space import Space
 from ae_run.search.storage import GRACE, HEARTBEAT, Opened
 
 
+_FAILURES = 5
+
+
 class NothingWaiting(Exception):
     """No trial is left to take."""
 
@@ -113,6 +116,13 @@ def slots(trials: list[FrozenTrial]) -> list[FrozenTrial]:
             trial = again[trial.number]
         last.append(trial)
     return last
+
+
+def is_hopeless(last: list[FrozenTrial]) -> bool:
+    """Whether the first trials, all that are finished, failed by themselves."""
+    finished = [t for t in last if t.state.is_finished()]
+    enough = min(_FAILURES, len(last))
+    return len(finished) >= enough and all("reason" in t.user_attrs for t in finished)
 
 
 def fill(study: TakingStudy, count: int) -> None:

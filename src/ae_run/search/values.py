@@ -61,6 +61,7 @@ def _wrong(p: Parameter, space: Space, raw: Mapping[str, Any], prefix: str) -> I
             validate(apply(raw, values))
         except UserError as error:
             yield f"search.space: {error}"
+            return
 
 
 def apply(raw: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def _work(order: dict[str, Any], stopping: threading.Event) -> int:
     )  # fmt: skip
     deadline = order["deadline"]
     while not stopping.is_set() and (deadline is None or time.time() < deadline):
+        if study.is_hopeless(study.slots(mine.get_trials(deepcopy=False))):
+            break
         try:
             mine.optimize(objective, n_trials=1, catch=(trial.Failed,))
         except study.NothingWaiting:

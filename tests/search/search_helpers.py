@@ -1,0 +1,85 @@
+"""What the tests of the search share."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+FAST = (
+    "task=search", "data.limit=80", "train.epochs=4", "train.batch_size=32", "evaluate=quick",
+    "search.n_trials=6", "search.refit=none", "search.sampler=random", "search.workers=1",
+)  # fmt: skip
+"""A search of a few seconds."""
+SPACE = "search.space=[train.lr=log(1e-4,1e-1),model.latent_dim=int(2,10)]"
+JOURNAL = "outputs/search/s/journal.log"
+
+
+def trials(storage: str = JOURNAL, name: str = "s") -> list[FrozenTrial]:
+    """What a study holds; none while it is not there."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    opened: object = storage
+    if "://" not in storage:
+        if not Path(storage).exists():
+            return []
+        backend = optuna.storages.journal.JournalFileBackend(storage)
+        opened = optuna.storages.JournalStorage(backend)
+    try:
+        return optuna.load_study(study_name=name, storage=opened).trials
+    except KeyError:
+        return []
+
+
+def leaves(found: list[FrozenTrial]) -> list[FrozenTrial]:
+    """The last trial of each slot."""
+    again = {t.user_attrs.get("retry_of") for t in found}
+    return [t for t in found if t.number not in again and "dropped" not in t.user_attrs]
+
+
+def start(*args: str, **options: object) -> subprocess.Popen[str]:
+    """`ae-run` in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ae_run", *args],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        **options,
+    )  # fmt: skip
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one started."""
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
+
+
+def kill_all(process: subprocess.Popen[str]) -> list[int]:
+    """SIGKILL a search and its process group; its workers' ids."""
+    workers = children(process.pid)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return workers
+
+
+def states(found: list[FrozenTrial]) -> list[TrialState]:
+    """Their states."""
+    return [t.state for t in found]

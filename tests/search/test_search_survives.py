@@ -1,0 +1,271 @@
+"""A search is killed, stopped, and its files are torn; nothing finished is lost."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from optuna.trial import TrialState
+from search_helpers import (
+    FAST,
+    JOURNAL,
+    SPACE,
+    children,
+    gone,
+    kill_all,
+    leaves,
+    start,
+    trials,
+    wait_for,
+)
+
+from ae_run import components, data
+from ae_run.config import validate
+from ae_run.search import owners, study
+from ae_run.search.options import SearchConfig
+from ae_run.search.share import attach, publish
+from ae_run.search.space import parse
+from ae_run.search.storage import (
+    StorageLost,
+    hide,
+    open_storage,
+    patiently,
+    repair_tail,
+    split_password,
+)
+
+LINE = (*FAST, SPACE, "search.name=s", "search.workers=2", "search.pruner=none")
+LONG = ("data.limit=400", "train.epochs=6", "train.batch_size=16")
+
+
+def running() -> int:
+    return sum(t.state == TrialState.RUNNING for t in trials())
+
+
+def test_killed_five_times_a_search_ends_with_every_trial_once():
+    line = (*LINE, *LONG, "search.n_trials=12")
+    chance = random.Random(0)
+    done: dict[int, list[float]] = {}
+    for _ in range(5):
+        process = start(*line)
+        wait_for(lambda p=process: running() or p.poll() is not None)
+        time.sleep(chance.uniform(0, 2))
+        workers = children(process.pid) if process.poll() is None else []
+        kill_all(process)
+        wait_for(lambda w=workers: all(gone(pid) for pid in w), 30)  # they die with their parent
+        found = {t.number: t.values for t in trials() if t.state == TrialState.COMPLETE}
+        assert done.items() <= found.items()  # what was complete still is
+        done = found
+    process = start(*line)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    found = trials()
+    last = leaves(found)
+    assert len(last) == 12
+    assert all(t.state in (TrialState.COMPLETE, TrialState.FAIL) for t in last)
+    failed = [t for t in last if t.state == TrialState.FAIL]
+    assert all(t.user_attrs["deaths"] == 1 for t in failed)  # killed twice: not a third time
+    assert all(t.state.is_finished() for t in found)
+    params = [tuple(t.params.items()) for t in last if t.params]
+    assert len(set(params)) == len(params)
+    assert done.items() <= {t.number: t.values for t in found if t.values}.items()
+
+
+def test_a_killed_workers_trial_is_tried_again_once_with_its_values():
+    process = start(*LINE, *LONG, "search.n_trials=4")
+    wait_for(lambda: any(t.user_attrs.get("owner") and t.params for t in trials()))
+    victim = next(t for t in trials() if t.user_attrs.get("owner") and t.params)
+    os.kill(victim.user_attrs["owner"]["pid"], signal.SIGKILL)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "a worker died (signal 9)" in out
+    found = trials()
+    assert found[victim.number].state == TrialState.FAIL
+    again = [t for t in found if t.user_attrs.get("retry_of") == victim.number]
+    assert len(again) == 1
+    assert again[0].params == victim.params
+    assert again[0].state == TrialState.COMPLETE
+    assert len(leaves(found)) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
+    line = (*LINE, *LONG, "search.n_trials=3", "train.epochs=40")
+    process = start(*line)
+    wait_for(lambda: any(t.intermediate_values for t in trials()))
+    workers = children(process.pid)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    assert all(gone(pid) for pid in workers)
+    waiting = [t for t in trials() if t.state == TrialState.WAITING]
+    assert len(waiting) == len(leaves(trials())) == 3
+    assert all(t.user_attrs.get("deaths", 0) == 0 for t in waiting)
+    assert subprocess_run(*line, "search.n_trials=1") == 0
+
+
+def subprocess_run(*args: str) -> int:
+    return subprocess.run([sys.executable, "-m", "ae_run", *args], check=False).returncode
+
+
+def test_a_torn_journal_line_is_cut_off_and_kept_beside_it(cli):
+    line = (*LINE, "search.workers=1", "search.n_trials=2")
+    assert cli(*line).code == 0
+    values = [t.values for t in trials()]
+    with Path(JOURNAL).open("ab") as file:
+        file.write(b'{"op_code":5,"wor')
+    torn = Path(JOURNAL).read_bytes()
+    result = cli(*line, "search.n_trials=3")
+    assert result.code == 0, result.err
+    assert [t.values for t in trials()][:2] == values
+    assert len(trials()) == 3
+    backups = list(Path("outputs/search/s").glob("journal.log.torn-*"))
+    assert [path.read_bytes() for path in backups] == [torn]
+
+
+def test_a_whole_journal_is_left_as_it_is(tmp_path):
+    path = tmp_path / "journal"
+    repair_tail(path)
+    assert not path.exists()
+    for content in (b"", b"{}\n"):
+        path.write_bytes(content)
+        repair_tail(path)
+        assert path.read_bytes() == content
+        assert [p.name for p in tmp_path.iterdir() if "torn" in p.name] == []
+
+
+def test_a_journal_of_something_else_is_named(cli):
+    Path("outputs/search/s").mkdir(parents=True)
+    Path(JOURNAL).write_text("no journal\nat all\n")
+    result = cli(*LINE)
+    assert result.code == 1
+    assert "not readable as a journal" in result.err
+
+
+def test_a_lock_that_a_killed_process_held_is_free_at_once(tmp_path):
+    code = (
+        "import sys, pathlib, time\n"
+        "from ae_run.search.storage import open_storage\n"
+        "opened = open_storage(None, None, pathlib.Path(sys.argv[1]), 0)\n"
+        "with opened.lock():\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.communicate()
+    started = time.monotonic()
+    with open_storage(None, None, tmp_path, 0).lock():
+        assert time.monotonic() - started < 5
+
+
+def test_processes_are_told_apart():
+    mine = owners.me()
+    assert json.loads(json.dumps(mine)) == mine
+    assert owners.is_dead(mine) is False
+    assert owners.is_dead({**mine, "start": "1"}) is True
+    assert owners.is_dead({**mine, "boot": "another"}) is True
+    assert owners.is_dead({**mine, "host": "elsewhere"}) is None
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    wait_for(lambda: gone(ended.pid))  # a zombie now, until it is waited for
+    assert owners._start(ended.pid) is None
+    ended.wait()
+
+
+def test_two_at_once_fill_a_study_once(cli):
+    first, second = start(*LINE, "search.n_trials=5"), start(*LINE, "search.n_trials=5")
+    for process in (first, second):
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+    assert [t.state for t in trials()] == [TrialState.COMPLETE] * 5
+    assert len({t.user_attrs["owner"]["pid"] for t in trials()}) >= 2
+
+
+def test_the_images_are_shared_and_the_test_split_is_not(tmp_path):
+    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+        raw = OmegaConf.to_container(compose("config", ["data.limit=50"]), resolve=True)
+    config = validate(raw)
+    dataset = data.load(config.data)
+    with publish(dataset, tmp_path) as shared:
+        assert list(tmp_path.glob("*")) == [p for p in tmp_path.glob("cache")]
+        copy = attach(shared.file, json.loads(json.dumps(shared.layout)))
+    assert (copy.train.images == dataset.train.images).all()
+    assert (copy.validation.labels == dataset.validation.labels).all()
+    assert copy.fingerprint == dataset.fingerprint
+    assert len(copy._test) == 0
+
+
+def test_a_study_gives_no_more_trials_than_wait(tmp_path):
+    study.quiet()
+    options = SearchConfig.model_validate(search_options())
+    opened = open_storage(None, None, tmp_path, 0)
+    mine = study.open_study(opened, "s", options, parse("[a=float(0,1)]"), 0, 4)
+    study.fill(mine, 2)
+    study.fill(mine, 2)
+    for _ in range(2):
+        mine.optimize(lambda trial: trial.suggest_float("a", 0, 1), n_trials=1)
+    with pytest.raises(study.NothingWaiting):
+        mine.ask()
+    study.fill(mine, 5)
+    study.fill(mine, 3)  # two of those that wait are dropped
+    assert len(study.slots(mine.trials)) == 3
+    study.fill(mine, 4)
+    assert len(study.slots(mine.trials)) == 4
+    assert len(mine.trials) == 6
+
+
+def search_options() -> dict[str, object]:
+    content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
+    return dict(content)
+
+
+def test_sessions_add_up_the_time_without_gaps_or_overlaps(tmp_path):
+    study.quiet()
+    options = SearchConfig.model_validate(search_options())
+    opened = open_storage(None, None, tmp_path, 0)
+    mine = study.open_study(opened, "s", options, parse("[a=float(0,1)]"), 0, 4)
+    for name, times in {"a": [0, 10], "b": [5, 20], "c": [6, 8], "d": [100, 101]}.items():
+        mine.set_user_attr(f"session:{name}", times)
+    assert study.Sessions(mine).elapsed() == 21
+
+
+def test_passwords_are_taken_out():
+    url = "postgresql://me:s%20cret@host:5432/db"
+    assert split_password(url) == ("postgresql://me@host:5432/db", "s cret")
+    for other in ("postgresql://host/db", "sqlite:///a:b@c.db", "/a/b", "postgresql://h/a:b@c"):
+        assert split_password(other) == (other, None)
+    assert hide("no s cret, no s%20cret", "s cret") == "no ***, no ***"
+
+
+def test_a_lost_connection_is_waited_for():
+    import sqlalchemy
+
+    calls = []
+
+    def call() -> str:
+        calls.append(time.monotonic())
+        if len(calls) < 3:
+            cause = sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+            raise optuna.exceptions.StorageInternalError from cause
+        return "back"
+
+    assert patiently(call, 5)() == "back"
+
+    def never() -> None:
+        raise sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+
+    with pytest.raises(StorageLost, match=r"did not come back within 0\.2 s"):
+        patiently(never, 0.2)()

@@ -1,0 +1,114 @@
+"""Search spaces: how they are written, and what is refused."""
+
+import pytest
+from conftest import Result
+
+from ae_run.errors import UserError
+from ae_run.search import values
+from ae_run.search.space import Parameter, parse
+
+LINE = (
+    "[train.lr=log(1e-4,1e-1), model.latent_dim=int(2,10),train.optimizer=choice(adam,sgd),"
+    "train.momentum=float(0.5,0.9,step=0.1) if train.optimizer=sgd, model.channels.0=int(8,64,log)]"
+)
+YAML = {
+    "train.lr": {"type": "float", "low": 1e-4, "high": 1e-1, "log": True},
+    "model.latent_dim": {"type": "int", "low": 2, "high": 10},
+    "train.optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
+    "train.momentum": {
+        "type": "float", "low": 0.5, "high": 0.9, "step": 0.1, "when": "train.optimizer=sgd",
+    },
+    "model.channels.0": {"type": "int", "low": 8, "high": 64, "log": True},
+    "train.weight_decay": None,
+}  # fmt: skip
+
+
+def test_yaml_and_command_line_say_the_same():
+    assert parse(LINE) == parse(YAML)
+    assert parse(LINE) == parse("[" + ",".join(f"{p.key}={p.summary()}" for p in parse(LINE)) + "]")
+
+
+def test_conditions_come_after_what_they_depend_on():
+    space = parse("[a.b=float(0,1) if c=y,c=choice(x,y)]")
+    assert [p.key for p in space] == ["c", "a.b"]
+    assert space[1].when == ("c", "y")
+
+
+def test_values_reach_into_lists_and_become_overrides_that_hydra_reads():
+    raw = {"model": {"channels": [8, 16, 32], "name": "x"}, "train": {"lr": 1.0}}
+    chosen = {"model.channels.1": 64, "train.lr": 3.364e-05, "model.name": "a b"}
+    assert values.apply(raw, chosen) == {
+        "model": {"channels": [8, 64, 32], "name": "a b"}, "train": {"lr": 3.364e-05},
+    }  # fmt: skip
+    assert raw["model"]["channels"] == [8, 16, 32]
+    assert values.overrides(raw, chosen) == [
+        "model.channels=[8,64,32]", "train.lr=3.364e-05", "model.name='a b'",
+    ]  # fmt: skip
+
+
+def test_a_grid_has_every_value():
+    assert Parameter("k", "int", 2, 8, step=3).grid() == [2, 5, 8]
+    assert Parameter("k", "float", 0.0, 0.3, step=0.1).grid() == pytest.approx([0, 0.1, 0.2, 0.3])
+    with pytest.raises(UserError, match="a grid needs step"):
+        Parameter("k", "float", 0.0, 1.0).grid()
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("[]", "is empty"),
+        ("[train.lr]", "not readable"),
+        ("[train.lr=lgo(1,2)]", "did you mean 'log'"),
+        ("[train.lr=log(1)]", "two bounds"),
+        ("[train.lr=log(0,1)]", "low=0: must be above 0"),
+        ("[train.lr=float(2,1)]", "must not be above"),
+        ("[model.latent_dim=int(2,2.5)]", "high=2.5: must be an integer"),
+        ("[model.latent_dim=int(2,many)]", "high=many: must be an integer"),
+        ("[train.lr=float(0,1,stpe=1)]", "stpe: no such option of float; did you mean 'step'"),
+        ("[a=int(1,2),a=int(1,3)]", "stands twice"),
+        ("[a=int(1,2) if b=x]", "b is not searched itself"),
+        ("[a=int(1,2) if b=z,b=choice(x,y)]", "values are x, y"),
+        ("[a=choice(x,y) if b=x,b=choice(x,y) if a=x]", "circle"),
+    ],
+)
+def test_unreadable_spaces_are_refused(line, part):
+    with pytest.raises(UserError, match=r"search\.space") as caught:
+        parse(line)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+BAD = {
+    "search.space=[train.lrr=log(1e-4,1)]": "train.lrr: no such key; did you mean 'train.lr'?",
+    "search.space=[train.lr=float(0,1)]": "train.lr=0.0: must be greater than 0",
+    "search.space=[model.latent_dim=int(0,4)]": "model.latent_dim=0: must be greater than or equal",
+    "search.space=[model.latent_dim=float(2,4)]": "model.latent_dim=2.0: must be a valid integer",
+    "search.space=[train.optimizer=choice(adam,adamm)]": "train.optimizer=adamm",
+    "search.space=[model.channels=int(2,4)]": "search one of them, as model.channels.0",
+    "search.space=[model.channels.7=int(2,4)]": "model.channels.7: no such key",
+    "search.space=[train.monitor=choice(mse,nelbo)]": "train.monitor: cannot be searched",
+    "search.sampler=tpee": "did you mean 'tpe'?",
+    "search.pruner=medium": "did you mean 'median'?",
+    "search.n_trials=0": "search.n_trials=0: must be greater than or equal to 1",
+    "search.workers=0": "search.workers=0: must be auto",
+    "search.workers=two": "search.workers=two: must be auto",
+    "search.name=a/b": "search.name=a/b",
+    "search.direction=maximize": "must be minimize",
+    "search.also_minimize=[parameters]": "search.pruner=median",
+    "search.objective=probe search.direction=maximize search.refit=none": "run=RUN_DIR",
+    "search.sampler=grid": "needs step",
+    "search.storage=sqlite:///x.db search.workers=2": "search.workers=2; leave search.storage out",
+    "search.storage=mysql://x/y": "must be postgresql://",
+    "data.validation_fraction=0": "data.validation_fraction=0: a search compares",
+    "run=nowhere": "run=nowhere",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_searches_get_one_message_and_leave_nothing(line, cli, tmp_path):
+    result: Result = cli("task=search", "data.limit=80", *line.split())
+    assert result.code == 2
+    assert BAD[line] in result.err
+    assert result.err.startswith("ae-run: ")
+    assert result.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
