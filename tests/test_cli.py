@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import FAST, run_process
+from command_line import FAST, run_process
 
 BAD = {
     "model=nope": ["model=nope", "conv_ae"],

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from conftest import run_process
+from command_line import run_process
 
 import ae_run
 

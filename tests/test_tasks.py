@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import FAST, run_process
+from command_line import FAST, run_process
 
 FILES = {
     "config.yaml", "overrides.txt", "run.json", "history.csv", "model.safetensors", "resume.pt",
@@ -197,3 +197,10 @@ def test_the_main_job_beats_its_baseline(cli):
     result = cli("train.epochs=60", "evaluate=quick", "train.batch_size=64")
     metrics = read(result.folder, "metrics.json")
     assert metrics["mse"] < metrics["baseline"]["pca"]["mse"]
+
+
+def test_a_part_that_a_quick_run_left_out_can_be_evaluated_later(run, cli):
+    result = cli("task=evaluate", f"run={run}", "evaluate=default", "evaluate.latent.samples=5")
+    assert result.code == 0, result.err
+    assert (run / "figures" / "random_samples.png").exists()
+    assert "samples: 5" in (run / "config.yaml").read_text()

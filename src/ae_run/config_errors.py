@@ -21,13 +21,12 @@ def flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def nearest_key(path: str, known: Collection[str]) -> str | None:
     """The known dotted path that a mistyped one most likely means."""
-    leaf = path.rsplit(".", 1)[-1]
-    by_leaf = {key.rsplit(".", 1)[-1]: key for key in known if key != path}
-    same = [key for key in known if key != path and key.startswith(path[: -len(leaf)])]
-    siblings = {key.rsplit(".", 1)[-1]: key for key in same}
-    for candidates in (siblings, by_leaf):
+    parent, _, leaf = path.rpartition(".")
+    siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == parent}
+    everywhere = {key.rpartition(".")[2]: key for key in known if key != path}
+    for candidates in (siblings, everywhere):
         close = difflib.get_close_matches(leaf, candidates, n=1, cutoff=0.6)
-        if close:
+        if close and candidates[close[0]] != path:
             return candidates[close[0]]
     return None
 

@@ -108,6 +108,9 @@ def _existing(
 
 
 def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
-    for part in path[:-1]:
-        source, target = source[part], target.setdefault(part, {})
-    target[path[-1]] = source[path[-1]]
+    """Take one value over; whole where the saved config has nothing there to put it into."""
+    key = path[0]
+    if len(path) == 1 or not isinstance(target.get(key), dict):
+        target[key] = source[key]
+    else:
+        _copy(source[key], target[key], path[1:])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torchvision.datasets
-from conftest import run_process
+from command_line import run_process
 from data_helpers import make_config, mnist_files, read_only, real_data, serving, write_all
 
 from ae_run import components, data

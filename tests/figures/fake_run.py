@@ -205,11 +205,17 @@ def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
         }
     if corrupted:
         metrics["denoising"] = {
-            "corruption": "gaussian", "level_name": "std", "level": 0.3,
+            "corruption": "gaussian", "curve": "gaussian", "level_name": "std", "level": 0.3,
             "input": scores(0.0225), "output": scores(0.0088),
         }  # fmt: skip
     if vae:
-        metrics |= {"bce": 92.1, "kl": 18.2, "nelbo": 110.3, "nelbo_at_mean": 108.0, "iwae": 106.9}
+        metrics |= {
+            "bce": 92.1,
+            "kl": 18.2,
+            "nelbo": 110.3,
+            "nelbo_at_mean": 108.0,
+            "log_likelihood": -106.9,
+        }
     return metrics
 
 

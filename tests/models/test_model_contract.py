@@ -89,6 +89,17 @@ def test_a_model_trains_under_bfloat16_autocast_with_losses_in_float32(choice):
         losses.total.mean().backward()
 
 
+@pytest.mark.parametrize("choice", ["experiment=colored_ae", "model=dense_ae", "model=conv_ae"])
+def test_dim_images_do_not_end_all_black(choice):
+    # From grey output the first steps overshoot into black, where a sigmoid has no gradient.
+    x = digits(32) * torch.tensor([0.5, 0.1, 0.4])[:, None, None]
+    model = build(choice, (3, 28, 28))
+    assert 0.05 < model.reconstruct(x).mean() < 0.25
+    *_, stage = model.stages()
+    losses = train(stage, x, 80, lr=3e-3)
+    assert losses[-1] < 0.7 * x.square().mean()
+
+
 OVERFIT = {
     # λ = 0.0001 alone costs about as much as is to be reached; the code's own size is free.
     "model=contractive": "model=contractive model.penalty_weight=1e-7",

@@ -1,7 +1,7 @@
 """Search spaces: how they are written, and what is refused."""
 
 import pytest
-from conftest import Result
+from command_line import Result
 
 from ae_run.errors import UserError
 from ae_run.search import values

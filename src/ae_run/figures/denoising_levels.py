@@ -17,9 +17,9 @@ _SCORES = {"snr_db": "SNR (dB)", "psnr_db": "PSNR (dB)", "ssim": "SSIM"}
 
 
 def draw(run: RunData, style: Style) -> Figure | None:
-    """Needs `denoising` and, for the same corruption, `robustness` in the metrics."""
+    """Needs `denoising`, and the curve that it names in `robustness`, in the metrics."""
     trained: dict[str, Any] = run.metrics.get("denoising") or {}
-    curve = (run.metrics.get("robustness") or {}).get(trained.get("corruption"))
+    curve = (run.metrics.get("robustness") or {}).get(trained.get("curve"))
     shown = [key for key in _SCORES if curve and key in curve and f"input_{key}" in curve]
     if not curve or not shown:
         return None

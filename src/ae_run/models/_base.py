@@ -92,6 +92,18 @@ class Autoencoder(nn.Module):
         yield Stage("train", self.loss, list(self.parameters()))
 
 
+def start_dark(last: nn.Module | None) -> None:
+    """Let a decoder's last layer, before the sigmoid, start with pixels of about 0.12.
+
+    Most images here are mostly black. From 0.5, where a sigmoid begins by itself, the first steps
+    push every pixel down at once, and with dim images so far that under `mse` no gradient is left
+    to come back: colored digits then stay black for good (measured).
+    """
+    assert isinstance(last, nn.Linear | nn.ConvTranspose2d)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, -2.0)
+
+
 def mse(output: Tensor, target: Tensor) -> Tensor:
     """Mean over the pixels of each image: (B, C, H, W) twice → (B,)."""
     return (at_least_float32(output) - target).square().flatten(1).mean(1)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ae_run.config import DropoutRate, ModelConfig, Positives
 from ae_run.models._activations import ACTIVATIONS, Activation
-from ae_run.models._base import Autoencoder, LossTerms, Stage, mse, reconstruction_terms
+from ae_run.models._base import Autoencoder, LossTerms, Stage, mse, reconstruction_terms, start_dark
 
 
 class Config(ModelConfig):
@@ -48,6 +48,7 @@ class Model(Autoencoder):
         sizes = [math.prod(image_shape), *config.widths, config.latent_dim]
         self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.decoder = nn.ModuleList(nn.Linear(b, a) for a, b in pairwise(sizes))
+        start_dark(self.decoder[0])
         if config.tied:
             # One tensor, the encoder's: a file of weights must not hold it twice.
             for layer in self.decoder:

@@ -12,9 +12,9 @@ _UNITS = {"mse": "per pixel", "psnr_db": "dB", "snr_db": "dB", "ssim": "", "accu
 _NAMES = {
     "mse": "MSE", "psnr_db": "PSNR", "snr_db": "SNR", "ssim": "SSIM", "bce": "BCE", "kl": "KL",
     "nelbo": "negative ELBO", "nelbo_at_mean": "negative ELBO at the mean",
-    "iwae": "−log p(x), importance-weighted",
+    "log_likelihood": "log p(x), importance-weighted",
 }  # fmt: skip
-_IN_NATS = ("bce", "kl", "nelbo", "nelbo_at_mean", "iwae")
+_IN_NATS = ("bce", "kl", "nelbo", "nelbo_at_mean", "log_likelihood")
 _LEADS = {
     "finished": "Finished",
     "running": "Not finished: the page was written while the run was going on, or it was killed",
