@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ae_run import components, help_page
-from ae_run.errors import AeRunError, UserError
+from ae_run.errors import AeRunError, RunFailed, UserError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -164,6 +164,11 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
 
     def job(cfg: "DictConfig") -> int:
         codes.append(_job(cfg))
+        if codes[-1] and any(name.startswith("SUBMITIT_") for name in os.environ):
+            # Another process waits for this job, and hears of nothing but exceptions.
+            error = RunFailed(f"a job ended with exit code {codes[-1]}; see the launcher's logs")
+            error.exit_code = codes[-1]
+            raise error
         return codes[-1]
 
     decorated = hydra.main(

@@ -23,14 +23,22 @@ JOURNAL = "outputs/search/s/journal.log"
 def trials(storage: str = JOURNAL, name: str = "s") -> list[FrozenTrial]:
     """What a study holds; none while it is not there."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    opened: object = storage
     if "://" not in storage:
         if not Path(storage).exists():
             return []
         backend = optuna.storages.journal.JournalFileBackend(storage)
-        opened = optuna.storages.JournalStorage(backend)
+        return _trials(optuna.storages.JournalStorage(backend), name)
+    opened = optuna.storages.RDBStorage(storage)
     try:
-        return optuna.load_study(study_name=name, storage=opened).trials
+        return _trials(opened, name)
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()
+
+
+def _trials(storage: optuna.storages.BaseStorage, name: str) -> list[FrozenTrial]:
+    try:
+        return optuna.load_study(study_name=name, storage=storage).trials
     except KeyError:
         return []
 

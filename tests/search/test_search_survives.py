@@ -185,7 +185,7 @@ def test_processes_are_told_apart():
     ended.wait()
 
 
-def test_two_at_once_fill_a_study_once(cli):
+def test_two_at_once_fill_a_study_once():
     first, second = start(*LINE, "search.n_trials=5"), start(*LINE, "search.n_trials=5")
     for process in (first, second):
         _, err = process.communicate(timeout=200)
@@ -200,7 +200,7 @@ def test_the_images_are_shared_and_the_test_split_is_not(tmp_path):
     config = validate(raw)
     dataset = data.load(config.data)
     with publish(dataset, tmp_path) as shared:
-        assert list(tmp_path.glob("*")) == [p for p in tmp_path.glob("cache")]
+        assert list(tmp_path.glob("*")) == list(tmp_path.glob("cache"))
         copy = attach(shared.file, json.loads(json.dumps(shared.layout)))
     assert (copy.train.images == dataset.train.images).all()
     assert (copy.validation.labels == dataset.validation.labels).all()

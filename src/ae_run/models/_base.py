@@ -92,14 +92,14 @@ class Autoencoder(nn.Module):
         yield Stage("train", self.loss, list(self.parameters()))
 
 
-def start_dark(last: nn.Module | None) -> None:
-    """Let a decoder's last layer, before the sigmoid, start with pixels of about 0.12.
+def start_dark(decoder: nn.Module) -> None:
+    """Let a decoder that is trained by squared error start with pixels of about 0.12, not 0.5.
 
-    Most images here are mostly black. From 0.5, where a sigmoid begins by itself, the first steps
-    push every pixel down at once, and with dim images so far that under `mse` no gradient is left
-    to come back: colored digits then stay black for good (measured).
+    Most images here are mostly black. From grey output the first steps push all pixels down at
+    once, and with dim images so far that the sigmoid leaves no gradient to come back: colored
+    digits then stayed black for good. (Cross-entropy has a gradient there.)
     """
-    assert isinstance(last, nn.Linear | nn.ConvTranspose2d)
+    *_, last = (m for m in decoder.modules() if isinstance(m, nn.Linear | nn.ConvTranspose2d))
     assert last.bias is not None
     nn.init.constant_(last.bias, -2.0)
 

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from ae_run.config import DropoutRate, ModelConfig, Naturals, Positive, Positives
 from ae_run.models._activations import Activation, activation
-from ae_run.models._base import start_dark
 
 
 class ConvTrunkConfig(ModelConfig):
@@ -138,7 +137,6 @@ def decoder(
             if config.batch_norm:
                 modules.append(nn.BatchNorm2d(out))
             modules += [*activation(config.activation), *_dropout(config.dropout)]
-    start_dark(modules[-1])
     return nn.Sequential(*modules)
 
 

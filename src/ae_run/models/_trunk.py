@@ -12,7 +12,6 @@ from pydantic import model_validator
 from torch import nn
 
 from ae_run.models import _conv
-from ae_run.models._base import start_dark
 
 
 class TrunkConfig(_conv.ConvTrunkConfig):
@@ -44,6 +43,8 @@ def decoder(config: TrunkConfig, image_shape: tuple[int, int, int]) -> nn.Sequen
     if config.trunk == "conv":
         return _conv.decoder(config, image_shape)
     sizes = [config.latent_dim, *reversed(config.widths)]
-    last = nn.Linear(sizes[-1], math.prod(image_shape))
-    start_dark(last)
-    return nn.Sequential(*_conv.hidden(config, sizes), last, nn.Unflatten(1, image_shape))
+    return nn.Sequential(
+        *_conv.hidden(config, sizes),
+        nn.Linear(sizes[-1], math.prod(image_shape)),
+        nn.Unflatten(1, image_shape),
+    )

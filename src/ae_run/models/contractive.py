@@ -24,7 +24,13 @@ from torch import Tensor, nn
 from ae_run.config import Positive
 from ae_run.models import _conv, _trunk
 from ae_run.models._activations import Activation, activation
-from ae_run.models._base import Autoencoder, LossTerms, at_least_float32, reconstruction_terms
+from ae_run.models._base import (
+    Autoencoder,
+    LossTerms,
+    at_least_float32,
+    reconstruction_terms,
+    start_dark,
+)
 
 
 class Config(_trunk.TrunkConfig):
@@ -58,6 +64,7 @@ class Model(Autoencoder):
         self.encoder = _trunk.encoder(config, image_shape, config.latent_dim)
         self.encoder.extend(activation(config.code_activation))
         self.decoder = _trunk.decoder(config, image_shape)
+        start_dark(self.decoder)
         self._config = config
 
     def encode(self, x: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ class Model(Autoencoder):
         sizes = [math.prod(image_shape), *config.widths, config.latent_dim]
         self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.decoder = nn.ModuleList(nn.Linear(b, a) for a, b in pairwise(sizes))
-        start_dark(self.decoder[0])
+        if config.loss == "mse":
+            start_dark(self.decoder[0])
         if config.tied:
             # One tensor, the encoder's: a file of weights must not hold it twice.
             for layer in self.decoder:

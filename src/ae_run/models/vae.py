@@ -22,7 +22,14 @@ from pydantic import Field
 from torch import Tensor
 
 from ae_run.models import _conv, _trunk
-from ae_run.models._base import Autoencoder, LossTerms, at_least_float32, bce_with_logits, mse
+from ae_run.models._base import (
+    Autoencoder,
+    LossTerms,
+    at_least_float32,
+    bce_with_logits,
+    mse,
+    start_dark,
+)
 
 LOGVAR_RANGE = (-10.0, 10.0)
 """Log-variances are cut to this range, so that no exponential overflows: standard deviations from
@@ -50,6 +57,8 @@ class Model(Autoencoder):
         # One linear layer of 2d outputs is two heads of d.
         self.encoder = _trunk.encoder(config, image_shape, 2 * config.latent_dim)
         self.decoder = _trunk.decoder(config, image_shape)
+        if config.likelihood == "gaussian":
+            start_dark(self.decoder)
         self._config = config
         self._term = "bce" if config.likelihood == "bernoulli" else "nll"
 

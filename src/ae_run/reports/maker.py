@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ae_run.reports import compare, drawings, page, searches, spec
 from ae_run.reports.plan import Planned, Planner
@@ -132,10 +133,10 @@ class Maker:
         style = _style.make("default", DPI)
         with matplotlib.rc_context(style.rc):
             for figure in self.wanted(report):
-                if not all(name in found for name in figure.runs):
+                runs = [found[name] for name in figure.runs if name in found]
+                if not runs:
                     continue
-                runs = [found[name] for name in figure.runs]
-                options = {"title": f"Figure {figure.number}"} | figure.options
+                options = {"title": f"Figure {figure.number}"} | _options(figure, found)
                 drawn = drawings.pictures(figure.draw, runs, options, style)
                 for name, picture in drawn.items():
                     buffer = io.BytesIO()
@@ -143,6 +144,15 @@ class Maker:
                     write_bytes(target / f"{page.stem(figure, name)}.png", _small(buffer))
                 for name, content in drawings.files(figure.draw, runs).items():
                     write_bytes(target / f"{page.stem(figure, '')}-{name}", content)
+
+
+def _options(figure: Figure, found: Collection[str]) -> dict[str, Any]:
+    """The figure's options, with a label for each run that is there."""
+    labels = figure.options.get("labels")
+    if not labels or len(labels) != len(figure.runs):
+        return figure.options
+    pairs = zip(labels, figure.runs, strict=True)
+    return figure.options | {"labels": [label for label, name in pairs if name in found]}
 
 
 def _small(png: io.BytesIO) -> bytes:

@@ -134,6 +134,7 @@ def _figure(figure: Figure, found: Mapping[str, Found], where: Path) -> dict[str
         "pictures": [_picture(path, figure) for path in paths],
         "cut": "; ".join(sorted(cuts)),
         "cloud": figure.draw == "codes_3d",
+        "without": [name for name in figure.runs if name not in found],
     }
 
 

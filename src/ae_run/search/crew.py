@@ -55,14 +55,18 @@ class Crew:
         if options.timeout is not None:
             deadline = time.time() + options.timeout - self._sessions.elapsed()
         progress = Progress(self._search.folder, options)
+        lost = False
         try:
             with share.publish(self._dataset, self._search.folder.path) as shared:
                 self._loop(shared, deadline, progress)
+        except StorageLost:
+            lost = True
+            raise
         finally:
             self._end_all()
-            with suppress(StorageLost):
-                study.repair(self._study, self._sessions)
             progress.close()
+            if not lost:  # what was stopped waits again
+                study.repair(self._study, self._sessions)
         return self._sessions.elapsed()
 
     def _loop(self, shared: share.Shared, deadline: float | None, progress: Progress) -> None:
@@ -144,7 +148,7 @@ class Crew:
             if code == worker.DONE:
                 continue
             if code == worker.STORAGE_LOST:
-                raise StorageLost(f"{text.splitlines()[-1]}; the same command goes on")
+                raise StorageLost(text.strip().splitlines()[-1])
             done = sum(t.state.is_finished() for t in trials)
             if done > self._done_at_crash:
                 self._crashes.clear()

@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 import yaml
+from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from ae_run import components
@@ -26,6 +27,11 @@ def finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
     Raises:
         RunFailed: no trial is complete.
     """
+    with FileLock(search.folder.file(".result.lock")):  # others may end at the same moment
+        _finish(search, found, seconds)
+
+
+def _finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
     trials = [t for t in found.get_trials(deepcopy=False) if "dropped" not in t.user_attrs]
     last = study.slots(trials)
     folder = search.folder

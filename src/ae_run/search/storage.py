@@ -42,8 +42,7 @@ class Opened:
 
     storage: "BaseStorage"
     lock: Callable[[], AbstractContextManager[None]]
-    shared: bool
-    """Whether other machines may reach it."""
+    close: Callable[[], None] = lambda: None
 
 
 def check(url: str | None, workers: int) -> None:
@@ -93,7 +92,8 @@ def open_storage(url: str | None, password: str | None, folder: Path, patience: 
         return _open_journal(Path(url).expanduser() if url else folder / "journal.log")
     if url.startswith("sqlite"):
         lock_file = folder / ".sqlite.lock"
-        return Opened(_open_rdb(url, {}, 0), lambda: _file_lock(lock_file), shared=False)
+        database = _open_rdb(url, {}, 0)
+        return Opened(database, lambda: _file_lock(lock_file), _closer(database))
     return _open_postgres(url, password, patience)
 
 
@@ -138,7 +138,7 @@ def _open_journal(path: Path) -> Opened:
         raise RunFailed(
             f"{path}: not readable as a journal ({error}); move it aside to start anew"
         ) from None
-    return Opened(storage, lock, shared=False)
+    return Opened(storage, lock)
 
 
 def repair_tail(path: Path) -> None:
@@ -207,7 +207,15 @@ def _open_postgres(url: str, password: str | None, patience: float) -> Opened:
             connection.execute(take, {"key": _ADVISORY_LOCK})
             yield
 
-    return Opened(storage, lock, shared=True)
+    return Opened(storage, lock, _closer(storage))
+
+
+def _closer(storage: "RDBStorage") -> Callable[[], None]:
+    def close() -> None:
+        storage.remove_session()
+        storage.engine.dispose()
+
+    return close
 
 
 def _open_rdb(url: str, options: dict[str, Any], patience: float) -> "RDBStorage":
@@ -262,7 +270,7 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
                 if time.monotonic() > deadline:
                     raise StorageLost(
                         f"search.storage: the connection is lost, and did not come back within "
-                        f"{patience:g} s; finished trials are kept"
+                        f"{patience:g} s; finished trials are kept, and the same command goes on"
                     ) from None
             time.sleep(min(1.0, patience))
 

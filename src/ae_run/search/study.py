@@ -23,7 +23,6 @@ from ae_run.search.options import SearchConfig
 from ae_run.search.space import Space
 from ae_run.search.storage import GRACE, HEARTBEAT, Opened
 
-
 _FAILURES = 5
 
 

@@ -1,6 +1,7 @@
 """`task=search`: check, fill the study, keep workers going, then write down what was found."""
 
 from ae_run import data, runs
+from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, UserError
 from ae_run.search import crew, prepare, refit, result, storage, study
@@ -36,12 +37,19 @@ def run(job: Job) -> None:
         if new and not any(folder.path.iterdir()):
             folder.path.rmdir()
         raise
+    try:
+        _search(search, dataset, opened)
+    finally:
+        opened.close()
+
+
+def _search(search: prepare.Search, dataset: Dataset, opened: storage.Opened) -> None:
     found = study.open_study(
-        opened, search.name, options, search.space, search.config.seed, search.epochs
+        opened, search.name, search.options, search.space, search.config.seed, search.epochs
     )
     study.identify(found, prepare.identity(search, dataset))
     _check_fresh(search, found)
-    folder.say(prepare.describe(search, dataset))
+    search.folder.say(prepare.describe(search, dataset))
     try:
         with stop_requests() as stop:
             seconds = crew.Crew(search, found, dataset, stop).work()

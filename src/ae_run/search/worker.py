@@ -36,6 +36,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     order = json.loads(sys.stdin.readline())
+    threading.excepthook = _say_nothing_of_lost_storage
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(order["threads"])  # before torch is imported
     try:
@@ -58,6 +59,14 @@ def _die_with_parent() -> None:
     while os.read(sys.stdin.fileno(), 1024):
         pass
     os._exit(1)
+
+
+def _say_nothing_of_lost_storage(args: threading.ExceptHookArgs) -> None:
+    """For the thread of the heartbeat; the main thread meets the same and says so."""
+    from ae_run.search.storage import StorageLost
+
+    if not isinstance(args.exc_value, StorageLost):
+        threading.__excepthook__(args)
 
 
 def _work(order: dict[str, Any], stopping: threading.Event) -> int:
