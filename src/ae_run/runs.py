@@ -91,7 +91,7 @@ def start(
         folder.write_yaml("config.yaml", config.dump())
     facts = {
         "status": "running",
-        "label": label,
+        "label": known.get("label") or label,
         "command": known.get("command") or shlex.join(["ae-run", *overrides]),
         "seed": config.seed,
         "device": str(device),

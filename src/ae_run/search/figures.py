@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,57 +10,14 @@ from ae_run.config import FiguresConfig
 from ae_run.figures import _style
 from ae_run.figures._style import Style
 from ae_run.run_folder import RunFolder, write_bytes
-from ae_run.search.options import SearchConfig
-from ae_run.search.space import Parameter, Space
+from ae_run.search.found import Found
+from ae_run.search.parallel import TITLE, parallel, style_map, text
+from ae_run.search.space import Parameter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import Locator
-
-
-@dataclass(frozen=True)
-class Point:
-    """A finished trial."""
-
-    number: int
-    state: str
-    """complete, pruned or failed."""
-    values: tuple[float, ...]
-    """A pruned trial's is its last epoch's."""
-    params: dict[str, Any]
-    steps: dict[int, float]
-    order: float
-    """When it ended."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """All that the figures show."""
-
-    name: str
-    options: SearchConfig
-    space: Space
-    points: list[Point]
-    importances: dict[str, float]
-
-    @property
-    def complete(self) -> list[Point]:
-        """Trials with a score, in the order in which they ended."""
-        done = [p for p in self.points if p.state == "complete"]
-        return sorted(done, key=lambda p: p.order)
-
-    @property
-    def score(self) -> str:
-        """What is searched for, as an axis says it."""
-        if self.options.objective == "probe":
-            return "validation accuracy"
-        return "validation score"
-
-    @property
-    def sign(self) -> int:
-        """1 where less is better, else −1."""
-        return 1 if self.options.direction == "minimize" else -1
 
 
 def draw(found: Found, folder: RunFolder, config: FiguresConfig) -> list[str]:
@@ -102,7 +58,9 @@ def history(found: Found, style: Style) -> "Figure | None":
                          marker=marker, color=color, lw=1.2, label=state, zorder=3)  # fmt: skip
     failed = [order[p.number] for p in found.points if p.state == "failed"]
     scores = [p.values[0] for p in found.complete]
-    axes.step([order[p.number] for p in found.complete], best.accumulate(scores), where="post",
+    ends = [*(order[p.number] for p in found.complete), len(found.points)]
+    bests = best.accumulate(scores)
+    axes.step(ends, [*bests, bests[-1]], where="post",
               color=style.color(4), label="best so far")  # fmt: skip
     _score_axis(axes, found, "y", scores)
     if failed:
@@ -161,7 +119,7 @@ def intermediate(found: Found, style: Style) -> "Figure | None":
 
 
 def importances(found: Found, style: Style) -> "Figure | None":
-    """How much of the difference between good and other trials each parameter explains."""
+    """How much of the score's variance each parameter explains."""
     if not found.importances:
         return None
     shares = sorted(found.importances.items(), key=lambda item: item[1])
@@ -170,7 +128,8 @@ def importances(found: Found, style: Style) -> "Figure | None":
     bars = axes.barh([key for key, _ in shares], [share for _, share in shares],
                      color=style.color(0), height=0.65)  # fmt: skip
     axes.bar_label(bars, [f"{share:.2f}" for _, share in shares], padding=3)
-    axes.set(xlabel="importance for being among the best trials (PED-ANOVA), in shares of 1")
+    when = f" after epoch {found.importances_epoch}" if found.importances_epoch else ""
+    axes.set(xlabel=f"share of the {found.score}'s variance{when} (fANOVA)")
     axes.set_xlim(0, 1.12 * max(share for _, share in shares) or 1)
     axes.grid(visible=False, axis="y")
     return figure
@@ -189,7 +148,11 @@ def slices(found: Found, style: Style) -> "Figure | None":
     for panel in panels.flat[len(space) :]:
         panel.set_visible(False)
     shade: Any = None
+    pruned = [t for t in found.points if t.state == "pruned" and t.values]
     for panel, parameter in zip(panels.flat, space, strict=False):
+        left = [t for t in pruned if parameter.key in t.params]
+        x = _positions(panel, parameter, [t.params[parameter.key] for t in left])
+        panel.scatter(x, [t.values[0] for t in left], marker="x", s=12, lw=0.8, color=style.muted)
         shown = [t for t in found.complete if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in shown])
         shade = panel.scatter(x, [t.values[0] for t in shown], c=[t.number for t in shown],
@@ -202,79 +165,32 @@ def slices(found: Found, style: Style) -> "Figure | None":
     return figure
 
 
-def style_map(style: Style) -> str:
-    """A colour map whose far end stands out from the background."""
-    return "viridis" if style.name == "dark" else "viridis_r"
+def _number_axis(axes: "Axes", parameter: Parameter) -> None:
+    """From the lowest to the highest value that is searched, with a little room beside them."""
+    low, high = parameter.low, parameter.high
+    if not parameter.log:
+        room = 0.04 * (high - low) or 0.5
+        axes.set_xlim(low - room, high + room)
+        return
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    room = (high / low) ** 0.04 if high > low else 2
+    axes.set_xscale("log")
+    axes.set_xlim(low / room, high * room)
+    wide = high / low > 30
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _positions(axes: "Axes", parameter: Parameter, values: list[Any]) -> list[float]:
     if parameter.kind != "categorical":
-        if parameter.log:
-            axes.set_xscale("log")
+        _number_axis(axes, parameter)
         return [float(value) for value in values]
-    names = [_text(choice) for choice in parameter.choices]
+    names = [text(choice) for choice in parameter.choices]
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.5, len(names) - 0.5)
-    return [float(names.index(_text(value))) for value in values]
-
-
-def _text(value: Any) -> str:
-    return "null" if value is None else _style.plain(str(value))
-
-
-def parallel(found: Found, style: Style) -> "Figure | None":
-    """Each complete trial as a line through its values; dark where it is good."""
-    done = found.complete
-    space = [p for p in found.space if all(p.key in t.params for t in done)]
-    if len(done) < 2 or not space:
-        return None
-    figure = style.figure(1.3 * len(space) + 2.8, 3.8, TITLES["parallel"], found.name)
-    axes = figure.subplots()
-    scores = np.array([t.values[0] for t in done])
-    ranks = (found.sign * scores).argsort().argsort() / max(1, len(done) - 1)  # 0: the best
-    columns = [[_share(p, t.params[p.key]) for t in done] for p in space]
-    low, high = float(scores.min()), float(scores.max())
-    columns.append([(s - low) / ((high - low) or 1) for s in scores.tolist()])
-    import matplotlib
-
-    colors = matplotlib.colormaps[style_map(style)]
-    for i in np.argsort(-ranks):
-        line = [column[i] for column in columns]
-        axes.plot(range(len(line)), line, color=colors(1 - ranks[i]), alpha=0.75, lw=1.1)
-    for x, parameter in enumerate(space):
-        _scale(axes, x, style, *_ends(parameter))
-    _scale(axes, len(space), style, [(0.0, f"{low:.4g}"), (1.0, f"{high:.4g}")])
-    names = [p.key.replace(".", ".\n", 1) for p in space] + [found.score.replace(" ", "\n")]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.3, len(names) - 0.55)
-    axes.set_ylim(-0.05, 1.05)
-    axes.yaxis.set_visible(False)
-    axes.grid(visible=False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
-    return figure
-
-
-def _share(p: Parameter, value: Any) -> float:
-    """Where on its axis a value lies: 0 … 1."""
-    if p.kind == "categorical":
-        return [_text(c) for c in p.choices].index(_text(value)) / max(1, len(p.choices) - 1)
-    if p.log:
-        return float(np.log(value / p.low) / (np.log(p.high / p.low) or 1))
-    return float((value - p.low) / ((p.high - p.low) or 1))
-
-
-def _ends(p: Parameter) -> tuple[list[tuple[float, str]]]:
-    if p.kind == "categorical":
-        return ([(_share(p, c), _text(c)) for c in p.choices],)
-    return ([(0.0, f"{p.low:.4g}"), (1.0, f"{p.high:.4g}")],)
-
-
-def _scale(axes: "Axes", x: int, style: Style, ticks: list[tuple[float, str]]) -> None:
-    axes.axvline(x, color=style.muted, lw=0.8)
-    for y, text in ticks:
-        axes.text(x + 0.04, y, text, size="x-small", va="center", color=style.ink, zorder=5,
-                  bbox={"facecolor": style.face, "alpha": 0.75, "lw": 0, "pad": 0.6})  # fmt: skip
+    return [float(names.index(text(value))) for value in values]
 
 
 def pareto(found: Found, style: Style) -> "Figure | None":
@@ -305,7 +221,7 @@ TITLES = {
     "history": "Search history",
     "importances": "Importances",
     "slices": "Score by parameter",
-    "parallel": "Parallel coordinates",
+    "parallel": TITLE,
     "intermediate": "Scores over epochs",
     "pareto": "Pareto front",
 }
@@ -313,10 +229,14 @@ _MAKERS: "dict[str, tuple[str, Callable[[Found, Style], Figure | None]]]" = {
     "history": ("Every trial's score, in the order in which they ended; of a pruned one its last "
                 "epoch's. Scores far from the best lie outside of the picture.", history),
     "pareto": ("Every complete trial; on the front, no trial is better in both.", pareto),
-    "importances": ("How much each parameter tells about whether a trial is among the best tenth "
-                    "of all complete ones (PED-ANOVA; Watanabe et al. 2023). With few "
-                    "trials these numbers are rough.", importances),
-    "slices": ("Each point a complete trial; later trials are darker.", slices),
+    "importances": (
+        "How much of the score's variance over the trials each parameter explains, alone and "
+        "with others (fANOVA; Hutter et al. 2014). Pruned trials count too; all are taken at the "
+        "last epoch that all of them reached. With few trials these numbers are rough.",
+        importances,
+    ),
+    "slices": ("Each point a complete trial; later ones are darker. A cross is a pruned one, at its "
+               "last epoch's score.", slices),
     "parallel": ("Each line a complete trial, coloured by rank: the best is drawn last and "
                  "stands out most.", parallel),
     "intermediate": ("The score after each epoch. A cross marks where a trial was pruned.",

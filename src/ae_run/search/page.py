@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ae_run import report
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures
-from ae_run.search.figures import Found
+from ae_run.search.found import Found
 
 if TYPE_CHECKING:
     from ae_run.search.prepare import Search

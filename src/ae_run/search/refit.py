@@ -65,8 +65,11 @@ def _train(search: Search, params: Values, facts: dict[str, Any], path: Path) ->
         raw |= {"run_dir": str(path)}
         path.parent.mkdir(parents=True, exist_ok=True)
     config = validate(raw)
+    ended = folder is not None and folder.has("report.html")
     search.folder.say(
-        f"\nthe best run again, on {search.options.refit.replace('+', ' + ')}, "
+        "\nthe best run:"
+        if ended
+        else f"\nthe best run again, on {search.options.refit.replace('+', ' + ')}, "
         f"{config.train.epochs} epochs"
     )
     lines = [*search.overrides, *values.overrides(search.raw, params | changed)]

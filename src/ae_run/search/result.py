@@ -14,10 +14,11 @@ from ae_run import components
 from ae_run.errors import RunFailed
 from ae_run.run_folder import write_bytes
 from ae_run.search import figures, page, study, values
-from ae_run.search.figures import Found, Point
+from ae_run.search.found import Found, Point
 from ae_run.search.prepare import Search
 from ae_run.search.progress import best
 
+_LEAST_FOR_IMPORTANCES = 4
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -43,7 +44,7 @@ def _finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
             f"{folder.path}: no trial is complete; " + ("; ".join(sorted(reasons)) or "time is up")
         )
     facts = _facts(search, last, top, seconds)
-    facts["importances"] = _importances(found, search)
+    facts["importances"], facts["importances_epoch"] = _importances(last)
     folder.write_json("search.json", facts)
     _write_best(search, top)
     for trial in last:
@@ -51,7 +52,8 @@ def _finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
             with suppress(FileNotFoundError):
                 folder.file(f"trials/{trial.number}/model.safetensors").unlink()
     points = [_point(t) for t in last if t.state.is_finished()]
-    data = Found(search.name, search.options, search.space, points, facts["importances"])
+    data = Found(search.name, search.options, search.space, points, facts["importances"],
+                 facts["importances_epoch"])  # fmt: skip
     figures.draw(data, folder, search.config.figures)
     page.write(folder, search, facts, data)
     folder.say(_summary(search, facts))
@@ -168,19 +170,35 @@ def _write_best(search: Search, top: FrozenTrial) -> None:
     write_bytes(target / "best.yaml", text.encode())
 
 
-def _importances(found: study.TakingStudy, search: Search) -> dict[str, float]:
-    """How much each parameter matters for the score, in shares of 1; none for too few trials."""
-    done = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(done) < 4:
-        return {}
-    target = (lambda t: t.values[0]) if search.options.also_minimize else None
+def _importances(last: list[FrozenTrial]) -> tuple[dict[str, float], int | None]:
+    """How much each parameter matters for the score, in shares of 1; none for too few trials.
+
+    Pruned trials count too: they are those in which a parameter was badly wrong. So that all
+    compare, each is taken at the last epoch that all of them reached, which is also returned.
+    """
+    states = (TrialState.COMPLETE, TrialState.PRUNED)
+    done = [t for t in last if t.state in states and t.values]
+    epoch = None
+    if any(t.state == TrialState.PRUNED for t in done):
+        epoch = max(set.intersection(*(set(t.intermediate_values) for t in done)), default=None)
+        if epoch is None:
+            return {}, None
+    if len(done) < _LEAST_FOR_IMPORTANCES:
+        return {}, None
+    at_epoch = optuna.create_study()
+    for t in done:
+        value = t.values[0] if epoch is None else t.intermediate_values[epoch]
+        at_epoch.add_trial(
+            optuna.create_trial(params=t.params, distributions=t.distributions, value=value)
+        )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            shares = optuna.importance.get_param_importances(found, target=target)
+            shares = optuna.importance.get_param_importances(at_epoch, evaluator=evaluator)
         except (ValueError, RuntimeError):  # no parameter is in all trials, or scores are equal
-            return {}
-    return {key: round(float(share), 5) for key, share in shares.items()}
+            return {}, None
+    return {key: round(float(share), 5) for key, share in shares.items()}, epoch
 
 
 def _summary(search: Search, facts: dict[str, Any]) -> str:
