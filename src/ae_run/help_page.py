@@ -17,7 +17,7 @@ EXAMPLES = {
     "ae-run": "train on built-in data; needs no network",
     "ae-run data=mnist model.latent_dim=10 train.epochs=10": "change what you like",
     "ae-run -m model.latent_dim=2,4,8 seed=0,1,2": "a sweep: nine runs",
-    "ae-run task=search search=conv_ae data=mnist": "a search, with pruning; go on by the same line",
+    "ae-run task=search search=conv_ae data=mnist": "a search; the same line goes on with it",
 }
 
 _USAGE = """\

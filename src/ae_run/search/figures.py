@@ -235,8 +235,11 @@ _MAKERS: "dict[str, tuple[str, Callable[[Found, Style], Figure | None]]]" = {
         "last epoch that all of them reached. With few trials these numbers are rough.",
         importances,
     ),
-    "slices": ("Each point a complete trial; later ones are darker. A cross is a pruned one, at its "
-               "last epoch's score.", slices),
+    "slices": (
+        "Each point a complete trial; later ones are darker. A cross is a pruned one, at its last "
+        "epoch's score.",
+        slices,
+    ),
     "parallel": ("Each line a complete trial, coloured by rank: the best is drawn last and "
                  "stands out most.", parallel),
     "intermediate": ("The score after each epoch. A cross marks where a trial was pruned.",
