@@ -65,7 +65,8 @@ class Crew:
         finally:
             self._end_all()
             progress.close()
-            if not lost:  # what was stopped waits again
+            if not lost:  # what was stopped waits again, and all time counts
+                self._sessions.beat(at_once=True)
                 study.repair(self._study, self._sessions)
         return self._sessions.elapsed()
 
