@@ -120,7 +120,7 @@ def test_32_images_can_be_overfitted(choice):
     with torch.no_grad():
         spread = (x - x.mean(0)).square().mean().item()
     for stage in model.stages():
-        train(stage, x, 250)
+        train(stage, x, 400)
     with torch.no_grad():
         left = model.eval().scores(x, x)["mse"].mean().item()
     assert left < 0.1 * spread, f"{left:.5f} of {spread:.5f}"
