@@ -125,6 +125,7 @@ class TrainConfig(Schema):
     precision: Literal["auto", "float32", "bfloat16", "float64"]
     threads: Positive | None
     snapshot_every: Positive | None
+    replicas: Positive
 
 
 class RobustnessConfig(Schema):
@@ -261,6 +262,16 @@ class Config(Schema):
             raise ValueError(
                 f"train.patience={self.train.patience}: early stopping needs validation images, "
                 "but data.validation_fraction=0; set train.patience=null or a fraction above 0"
+            )
+        if self.seed + self.train.replicas > 2**32:
+            raise ValueError(
+                f"train.replicas={self.train.replicas}: the seeds would run from {self.seed} to "
+                f"{self.seed + self.train.replicas - 1}, but the largest is {2**32 - 1}"
+            )
+        if self.task == "search" and self.train.replicas > 1:
+            raise ValueError(
+                f"train.replicas={self.train.replicas}: a search trains one seed per trial; "
+                "train the best values with more of them: experiment=best train.replicas=8"
             )
         return self
 

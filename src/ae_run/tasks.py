@@ -8,7 +8,7 @@ too: `evaluate` draws the figures again, and `figures` writes the page again. `f
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ae_run import data
+from ae_run import data, replicas
 from ae_run.config import PLAIN_TASK, Config
 from ae_run.data import Dataset
 from ae_run.dispatch import Job
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 def train(job: Job) -> None:
     """Train or go on training, then evaluate, draw and report."""
-    from ae_run.training import fit
-
     config, phases = job.config, Phases()
     with phases("data"):
         dataset = data.load(config.data)
@@ -38,14 +36,18 @@ def train(job: Job) -> None:
         stack.enter_context(recorded(folder, phases))
         for name in dataset.skipped:
             folder.log(f"skipped, not readable: {name}")
+        others = replicas.start_others(run, job.overrides)
         epochs = 0
         with phases("train"):
-            for _ in fit(run):
+            for _ in replicas.fit_all(run, others):
                 epochs += 1
         if epochs:
             folder.update_json("run.json", **training_facts(run))
         if epochs or not (folder.has("metrics.json") and folder.has("artifacts.npz")):
             _evaluate(config, run.model, dataset, folder, run.device, phases)
+        if others and (epochs or not folder.has(replicas.SUMMARY)):
+            with phases("evaluate seeds"):
+                replicas.evaluate_others(folder, config, dataset, run.device, again=epochs > 0)
         if epochs or not folder.has("report.html"):
             _draw(config, folder, phases)
     _say_result(folder)
@@ -70,6 +72,7 @@ def evaluate(job: Job) -> None:
     with folder.lock(), recorded(folder, phases):
         folder.write_yaml("config.yaml", config.dump())
         _evaluate(config, model, dataset, folder, device, phases)
+        replicas.evaluate_others(folder, config, dataset, device, again=True)
         _draw(config, folder, phases)
     _say_result(folder)
 
@@ -146,6 +149,13 @@ def _say_result(folder: RunFolder) -> None:
         value = metrics[name]
         unit = " dB" if name.endswith("_db") else ""
         lines.append(f"{label:<12}{'-' if value is None else f'{value:.3g}{unit}':>12}")
+    if folder.has(replicas.SUMMARY):
+        summary = folder.read_json(replicas.SUMMARY)
+        mse = summary["scores"]["mse"]
+        lines += [
+            "",
+            f"over {len(summary['seeds'])} seeds: mse {mse['mean']:.5f} ± {mse['sd']:.5f}",
+        ]
     lines += ["", f"figures  {folder.file('figures')}", f"page     {folder.file('report.html')}"]
     lines += [f"folder   {folder.path}"]
     folder.say("\n".join(lines))

@@ -10,36 +10,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from training_runs import CPU, make
 
-from ae_run import components, data, models
-from ae_run.config import validate
+from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted, RunFailed
 from ae_run.models import LossTerms, conv_ae
-from ae_run.randomness import derive_seed
 from ae_run.run_folder import RunFolder
-from ae_run.training import Fit, checkpoints, fit
-from ae_run.training.loop import _order
+from ae_run.training import checkpoints, fit
+from ae_run.training.step import batches
 from ae_run.training.validation import Validator
-
-CPU = torch.device("cpu")
-
-
-def make(folder: str, *overrides: str) -> Fit:
-    """A run on a few digits."""
-    base = ["data.limit=100", "train.epochs=3", "train.batch_size=32", "train.precision=float32"]
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("config", [*base, *overrides]), resolve=True)
-    config = validate(raw)
-    dataset = data.load(config.data)
-    torch.manual_seed(derive_seed(config.seed, "init"))
-    model = models.build(config.model, dataset.image_shape)
-    torch.set_num_threads(config.train.threads or 1)
-    Path(folder).mkdir(exist_ok=True)
-    return Fit(config, model, dataset, RunFolder(Path(folder)), CPU, "float32")
 
 
 def weights(folder: str) -> bytes:
@@ -197,11 +179,11 @@ def test_history_means_are_over_images_not_over_batches():
 
 
 def test_every_epoch_visits_every_image_once_in_a_new_order():
-    run = make("a", "train.batch_size=13")
-    first, second = (torch.cat(_order(run, 79, epoch)) for epoch in (1, 2))
+    images = DeviceImages(np.zeros((79, 1, 1, 1), np.uint8), CPU)
+    first, second = (torch.cat(batches(0, epoch, images, 13)) for epoch in (1, 2))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(79))
     assert first.tolist() != second.tolist()
-    assert [len(batch) for batch in _order(run, 79, 1)] == [13] * 5 + [14]
+    assert [len(batch) for batch in batches(0, 1, images, 13)] == [13] * 5 + [14]
 
 
 def test_constant_schedule_can_be_prolonged():

@@ -38,7 +38,11 @@ class Snapshots:
         # The run's own corruption, drawn once: snapshots differ by the model alone.
         keys = image_keys(chosen).to(device)
         self._x_in, self._target = next(pairs(images, corrupt, keys, len(chosen)))
-        self._folder = folder
+        self._folder, self._every = folder, config.train.snapshot_every
+
+    def due(self, epoch: int) -> bool:
+        """Whether the config asks for one after this epoch."""
+        return self._every is not None and epoch % self._every == 0
 
     @torch.no_grad()
     def take(self, model: Autoencoder, epoch: int) -> None:

@@ -18,6 +18,8 @@ class RunData:
     history: list[dict[str, str]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    replicas: dict[str, Any] = field(default_factory=dict)
+    """Scores over several seeds, where there are."""
 
     @property
     def label(self) -> str:
@@ -73,4 +75,5 @@ def load(folder: RunFolder) -> RunData:
         history=folder.read_csv("history.csv"),
         metrics=folder.read_json("metrics.json") if folder.has("metrics.json") else {},
         arrays=folder.read_arrays("artifacts.npz") if folder.has("artifacts.npz") else {},
+        replicas=folder.read_json("replicas.json") if folder.has("replicas.json") else {},
     )

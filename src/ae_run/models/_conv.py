@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ae_run.config import DropoutRate, ModelConfig, Naturals, Positive, Positives
 from ae_run.models._activations import Activation, activation
+from ae_run.models._draws import Dropout
 
 
 class ConvTrunkConfig(ModelConfig):
@@ -88,7 +89,7 @@ def _layers(config: ConvTrunkConfig, image_shape: tuple[int, int, int]) -> list[
 
 
 def _dropout(p: float) -> list[nn.Module]:
-    return [nn.Dropout(p)] if p > 0 else []
+    return [Dropout(p)] if p > 0 else []
 
 
 def feature_shape(

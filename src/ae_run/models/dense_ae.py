@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ae_run.config import DropoutRate, ModelConfig, Positives
 from ae_run.models._activations import ACTIVATIONS, Activation
 from ae_run.models._base import Autoencoder, LossTerms, Stage, mse, reconstruction_terms, start_dark
+from ae_run.models._draws import dropout
 
 
 class Config(ModelConfig):
@@ -132,4 +133,4 @@ class Model(Autoencoder):
         return F.linear(h, up.weight.T if self._config.tied else down.weight, down.bias)
 
     def _dropped(self, h: Tensor, training: bool) -> Tensor:
-        return F.dropout(h, self._config.dropout, training)
+        return dropout(h, self._config.dropout, training)

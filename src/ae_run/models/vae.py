@@ -30,6 +30,7 @@ from ae_run.models._base import (
     mse,
     start_dark,
 )
+from ae_run.models._draws import normal_like
 
 LOGVAR_RANGE = (-10.0, 10.0)
 """Log-variances are cut to this range, so that no exponential overflows: standard deviations from
@@ -142,7 +143,7 @@ class Model(Autoencoder):
 
 def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
     """A sample of N(mu, exp(logvar)), differentiable in both: (B, d)."""
-    return mu + (logvar / 2).exp() * torch.randn_like(mu)
+    return mu + (logvar / 2).exp() * normal_like(mu)
 
 
 def kl_to_prior(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ def bars(run: RunData) -> list[dict[str, Any]]:
 def score_tables(run: RunData) -> list[Table]:
     """Every score, in tables."""
     metrics = run.metrics
-    tables = []
+    tables = [_seeds(run.replicas)] if run.replicas else []
     nats = [[_NAMES[key], number(metrics[key])] for key in _IN_NATS if key in metrics]
     if nats:
         tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
@@ -153,6 +153,16 @@ def score_tables(run: RunData) -> list[Table]:
     for key, curve in (metrics.get("robustness") or {}).items():
         tables.append(_robustness(key, curve))
     return tables
+
+
+def _seeds(replicas: Mapping[str, Any]) -> Table:
+    seeds = replicas["seeds"]
+    rows = [
+        [name.replace(".", ": ").replace("_", " "), number(one["mean"]), number(one["sd"], 2)]
+        for name, one in replicas["scores"].items()
+    ]
+    note = f"Mean and standard deviation on test of the seeds {seeds[0]} to {seeds[-1]}."
+    return Table(f"Over {len(seeds)} seeds", note, ["score", "mean", "sd"], rows)
 
 
 def _robustness(key: str, curve: Mapping[str, Any]) -> Table:

@@ -13,11 +13,17 @@ from ae_run.config import Config, validate
 from ae_run.errors import UserError
 from ae_run.reports.spec import Report, Value
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """To be raised when a change of the program changes what a config results in."""
 _DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
 # Where the images come from and how many threads work does not decide; the images themselves do.
-_DECIDES_NOT = (("data", "root"), ("data", "mirrors"), ("data", "download"), ("train", "threads"))
+_DECIDES_NOT = (
+    ("data", "root"),
+    ("data", "mirrors"),
+    ("data", "download"),
+    ("train", "threads"),
+    ("train", "replicas"),
+)
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,11 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def save_resume(
-    folder: RunFolder, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer
+    folder: RunFolder, progress: Progress, model: nn.Module, optimizer_state: dict[str, Any]
 ) -> None:
     """Write the state after a finished epoch, in one step."""
     buffer = io.BytesIO()
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    state = {"model": model.state_dict(), "optimizer": optimizer_state}
     torch.save({"progress": asdict(progress), **state}, buffer)
     write_bytes(folder.file(RESUME), buffer.getvalue())
 

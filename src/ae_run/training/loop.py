@@ -1,12 +1,13 @@
 """The training loop.
 
-Read it from top to bottom: `fit` goes through stages and epochs, `_train_epoch` through steps.
-It has no hooks and no callbacks; `fit` yields after each epoch, and whoever wants to stop early,
-such as a search that prunes, stops asking.
+Read it from top to bottom: `fit` goes through stages and epochs, `_train_epoch` through steps,
+`Step`, in a file of its own, through what a step does. There are no hooks and no callbacks; `fit`
+yields after each epoch, and whoever wants to stop early, such as a search that prunes, stops
+asking.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,14 @@ from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted, UserError
 from ae_run.evaluation.snapshots import Snapshots
 from ae_run.models import Autoencoder, Stage
-from ae_run.randomness import GeneratorNoise, derive_seed, generator
+from ae_run.randomness import GeneratorNoise, generator
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.checkpoints import Progress
+from ae_run.training.cuda_graph import AnyStep, GraphStep
 from ae_run.training.interrupts import StopRequest, stop_requests
 from ae_run.training.progress_bar import ProgressBar
+from ae_run.training.step import Step, batches, names, summed
 from ae_run.training.step_losses import StepLosses, check_finite
 from ae_run.training.validation import Validator
 
@@ -61,7 +64,7 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
     """
     dtype = precision.dtype(run.precision)
     run.model.to(run.device, dtype)
-    _channels_last(run.model)
+    channels_last(run.model)
     images = DeviceImages(run.dataset.train.images, run.device, dtype)
     validator = Validator(run.config, run.dataset.validation, run.device, dtype)
     snapshots = Snapshots(run.config, run.dataset, run.folder, run.device, dtype)
@@ -75,8 +78,10 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
             optimizer = optimizers.build(run.config.train, stage.parameters, run.device)
             if saved:
                 checkpoints.load_state(run.model, saved["model"])
-                optimizer.load_state_dict(saved["optimizer"])
+                optimizers.load_state(optimizer, saved["optimizer"])
                 saved = {}
+            step = Step(run.config, run.precision, stage, optimizer, images)
+            take_step = on_graph(run, step)
             epochs = _epochs(run, stage)
             bar = ProgressBar(run.folder, stage.name, len(images), progress.stage_epoch, epochs)
             try:
@@ -85,63 +90,47 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
                     if stage.solve is not None:
                         losses = _solve(run, stage, images, validator, progress)
                     else:
-                        losses = _train_epoch(run, stage, optimizer, images, progress, bar, stop)
+                        sums = train_epoch(run, step, take_step, progress, epochs, bar, stop)
+                        # The one point where the host waits for the device.
+                        losses = sums.means(step.names, len(images), progress.epoch + 1)
                     trained = time.perf_counter()
                     scores = validator.scores(run.model)
                     check_finite(scores, progress.epoch + 1)
-                    row: dict[str, Any] = {
-                        "epoch": progress.epoch + 1,
-                        "stage": stage.name,
-                        "lr": float(optimizer.param_groups[0]["lr"]),
-                        **{f"train_{name}": value for name, value in losses.items()},
-                        **{f"validation_{name}": value for name, value in scores.items()},
-                        "train_seconds": round(trained - started, 6),
-                        "validation_seconds": round(time.perf_counter() - trained, 6),
-                    }
-                    every = run.config.train.snapshot_every
-                    if every is not None and row["epoch"] % every == 0:
+                    seconds = trained - started, time.perf_counter() - trained
+                    lr = float(optimizer.param_groups[0]["lr"])
+                    row = history_row(progress, stage, lr, losses, scores, seconds)
+                    if snapshots.due(row["epoch"]):
                         snapshots.take(run.model, row["epoch"])
-                    _save_epoch(run, progress, row, optimizer)
+                    save_epoch(run, progress, row, optimizer.state_dict())
                     bar.epoch(row, f"validation_{run.monitor}")
                     yield row
             finally:
                 bar.close()
 
 
-def _train_epoch(
+def train_epoch(
     run: Fit,
-    stage: Stage,
-    optimizer: torch.optim.Optimizer,
-    images: DeviceImages,
+    step: AnyStep,
+    take_step: Callable[[Tensor], Tensor],
     progress: Progress,
+    epochs: int,
     bar: ProgressBar,
     stop: StopRequest,
-) -> dict[str, float]:
-    """One pass over the training images; return each loss term's mean."""
-    settings, seed, epoch = run.config.train, run.config.seed, progress.epoch + 1
-    corrupt = corruptions.build(run.config.corruption)
-    noise = GeneratorNoise(generator(seed, "noise", epoch, run.device))
-    torch.manual_seed(derive_seed(seed, "step", epoch))  # dropout and latent samples
-    batches = _order(run, len(images), epoch)
-    steps = len(batches) * _epochs(run, stage)
+) -> StepLosses:
+    """One pass over the training images, of so many epochs in this stage."""
+    epoch = progress.epoch + 1
+    batches = step.start_epoch(epoch)
+    done, steps = progress.stage_epoch * len(batches), len(batches) * epochs
     losses = StepLosses(len(batches))
     run.model.train()
-    for step, index in enumerate(batches):
-        lr = optimizers.learning_rate(settings, progress.stage_epoch * len(batches) + step, steps)
-        optimizers.set_learning_rate(optimizer, lr)
-        target = images.take(index)  # (B, C, H, W) in [0, 1]
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-            terms = stage.loss(corrupt(target, noise), target)  # per image, (B,)
-        terms.total.mean().backward()  # type: ignore[no-untyped-call]
-        if settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(stage.parameters, settings.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses.add(step, terms)
-        bar.step(len(index))
+    for i, index in enumerate(batches):
+        lr = optimizers.learning_rate(run.config.train, done + i, steps)
+        optimizers.set_learning_rate(step.optimizer, lr)
+        losses.add(i, take_step(index))
+        bar.step(index.numel())
         if stop.signal_number is not None:
             raise Interrupted(f"stopped in epoch {epoch}", stop.signal_number)
-    return losses.means(len(images), epoch)  # the one point where the host waits
+    return losses
 
 
 @torch.no_grad()
@@ -152,39 +141,56 @@ def _solve(
     assert stage.solve is not None
     epoch = progress.epoch + 1
     corrupt = corruptions.build(run.config.corruption)
-    batches = _order(run, len(images), epoch)
+    order = batches(run.config.seed, epoch, images, run.config.train.batch_size)
 
     def pairs() -> Iterator[tuple[Tensor, Tensor]]:
         noise = GeneratorNoise(generator(run.config.seed, "noise", epoch, run.device))
-        for index in batches:
+        for index in order:
             target = images.take(index)
             yield corrupt(target, noise), target
 
     run.model.eval()
     stage.solve(pairs, validator.pairs)
-    losses = StepLosses(len(batches))
-    for step, (x_in, target) in enumerate(pairs()):
-        losses.add(step, stage.loss(x_in, target))
-    return losses.means(len(images), epoch)
+    losses = StepLosses(len(order))
+    for i, (x_in, target) in enumerate(pairs()):
+        found = stage.loss(x_in, target)
+        losses.add(i, summed(found))
+    return losses.means(names(found), len(images), epoch)
+
+
+def on_graph(run: Fit, step: AnyStep) -> Callable[[Tensor], Tensor]:
+    """The step itself; on CUDA as a graph, where its optimizer can be captured."""
+    if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
+        return step
+    return GraphStep(step, run.config.train.batch_size, run.folder.say)
 
 
 def _epochs(run: Fit, stage: Stage) -> int:
     return 1 if stage.solve is not None else stage.epochs or run.config.train.epochs
 
 
-def _order(run: Fit, count: int, epoch: int) -> list[Tensor]:
-    """The epoch's batches as positions, shuffled; the last one may be shorter."""
-    source = generator(run.config.seed, "order", epoch)
-    order = torch.randperm(count, generator=source).to(run.device)
-    batches = list(torch.split(order, run.config.train.batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        # Batch normalisation has no variance over one image.
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
+def history_row(
+    progress: Progress,
+    stage: Stage,
+    lr: float,
+    losses: Mapping[str, float],
+    scores: Mapping[str, float],
+    seconds: tuple[float, float],
+) -> dict[str, Any]:
+    """A line of the history; `seconds` of training and of validation."""
+    return {
+        "epoch": progress.epoch + 1,
+        "stage": stage.name,
+        "lr": lr,
+        **{f"train_{name}": value for name, value in losses.items()},
+        **{f"validation_{name}": value for name, value in scores.items()},
+        "train_seconds": round(seconds[0], 6),
+        "validation_seconds": round(seconds[1], 6),
+    }
 
 
-def _save_epoch(
-    run: Fit, progress: Progress, row: dict[str, Any], optimizer: torch.optim.Optimizer
+def save_epoch(
+    run: Fit, progress: Progress, row: dict[str, Any], optimizer_state: dict[str, Any]
 ) -> None:
     """Save the best weights and the state to go on from; the latter last, since it decides."""
     progress.epoch += 1
@@ -196,7 +202,7 @@ def _save_epoch(
         checkpoints.save_weights(run.folder, run.model)
     progress.history.append(row)
     run.folder.write_csv("history.csv", progress.history)
-    checkpoints.save_resume(run.folder, progress, run.model, optimizer)
+    checkpoints.save_resume(run.folder, progress, run.model, optimizer_state)
 
 
 def _out_of_patience(run: Fit, progress: Progress) -> bool:
@@ -206,7 +212,7 @@ def _out_of_patience(run: Fit, progress: Progress) -> bool:
     return progress.epoch - progress.best_epoch >= patience
 
 
-def _channels_last(model: nn.Module) -> None:
+def channels_last(model: nn.Module) -> None:
     """Lay convolution weights out as (O, H, W, I), which is faster on CPUs and on CUDA."""
     for parameter in model.parameters():
         if parameter.dim() == 4:

@@ -1,10 +1,11 @@
 """Optimizers and learning-rate schedules by name."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ae_run.config import TrainConfig
 
@@ -12,24 +13,49 @@ Schedule = Callable[[int, int, float], float]
 """(step, steps, warmup) → factor on the learning rate; `warmup` is a share of all steps."""
 
 
+CAPTURABLE = ("adam", "adamw", "sgd")
+"""Optimizers whose step can be part of a CUDA graph: those that read their rate on the device."""
+
+
 def build(
     config: TrainConfig, parameters: Iterable[nn.Parameter], device: torch.device
 ) -> torch.optim.Optimizer:
-    """The optimizer that `train.optimizer` names, in its fused form where there is one."""
+    """The optimizer that `train.optimizer` names, in its fused form where there is one.
+
+    On CUDA those in `CAPTURABLE` have their learning rate on the device.
+    """
     parameters = list(parameters)
-    lr, decay = config.lr, config.weight_decay
-    fused = device.type in ("cpu", "cuda")
+    decay = config.weight_decay
+    cuda = device.type == "cuda"
+    capture = cuda and config.optimizer in CAPTURABLE
+    lr = torch.tensor(config.lr, device=device) if capture else config.lr
+    fused = cuda or device.type == "cpu"
     match config.optimizer:
         case "adam":
-            return torch.optim.Adam(parameters, lr, weight_decay=decay, fused=fused)
+            return torch.optim.Adam(
+                parameters, lr, weight_decay=decay, fused=fused, capturable=capture
+            )
         case "adamw":
-            return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=fused)
+            return torch.optim.AdamW(
+                parameters, lr, weight_decay=decay, fused=fused, capturable=capture
+            )
         case "adamax":
             return torch.optim.Adamax(parameters, lr, weight_decay=decay)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, lr, weight_decay=decay, momentum=config.momentum)
         case "sgd":
             return torch.optim.SGD(parameters, lr, config.momentum, weight_decay=decay, fused=fused)
+
+
+def load_state(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Load what an optimizer has gathered, whatever device it was on; its options stay."""
+    options = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": options})
+    # Fused optimizers walk through memory: what belongs to a weight must be laid out like it.
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == weight.shape:
+                state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
@@ -40,7 +66,10 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Use this learning rate from the next step on."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)  # a CUDA graph reads it there
+        else:
+            group["lr"] = lr
 
 
 def constant(step: int, steps: int, warmup: float) -> float:  # noqa: ARG001

@@ -1,12 +1,11 @@
 """The losses of an epoch, step by step, kept on the device and read once."""
 
 import math
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from ae_run.errors import RunFailed
-from ae_run.models import LossTerms
 
 
 class StepLosses:
@@ -14,34 +13,39 @@ class StepLosses:
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
-        self._names: list[str] = []
         self._rows: Tensor | None = None
 
-    def add(self, step: int, losses: LossTerms) -> None:
-        """Record a step's losses, without waiting for the device."""
-        columns = [*losses.terms.values(), losses.total]
+    def add(self, step: int, row: Tensor) -> None:
+        """Record a step's sums, `(terms,)` or `(R, terms)`, without waiting for the device."""
         if self._rows is None:
-            self._names = [*losses.terms, "total"]
-            self._rows = torch.zeros(
-                self._steps, len(columns), device=losses.total.device, dtype=losses.total.dtype
-            )
-        self._rows[step] = torch.stack([values.detach().sum() for values in columns])
+            self._rows = row.new_zeros(self._steps, *row.shape)
+        self._rows[step] = row
 
-    def means(self, images: int, epoch: int) -> dict[str, float]:
+    def means(self, names: Sequence[str], images: int, epoch: int) -> dict[str, float]:
         """Each term's mean over the epoch's images.
 
         Raises:
             RunFailed: a loss was not finite; the message names the term, epoch and step.
         """
         assert self._rows is not None
+        return _means(self._rows.cpu().double(), names, images, epoch)
+
+    def means_of_each(
+        self, names: Sequence[str], images: int, epoch: int
+    ) -> list[dict[str, float]]:
+        """The same for each of R replicas."""
+        assert self._rows is not None
         rows = self._rows.cpu().double()
-        bad = ~rows.isfinite()
-        if bad.any():
-            step = int(bad.any(1).nonzero()[0])
-            column = int(bad[step].nonzero()[0])
-            raise not_finite(f"loss term '{self._names[column]}'", epoch, step + 1)
-        sums = rows.sum(0).tolist()
-        return {name: value / images for name, value in zip(self._names, sums, strict=True)}
+        return [_means(rows[:, i], names, images, epoch) for i in range(rows.shape[1])]
+
+
+def _means(rows: Tensor, names: Sequence[str], images: int, epoch: int) -> dict[str, float]:
+    bad = ~rows.isfinite()
+    if bad.any():
+        step = int(bad.any(1).nonzero()[0])
+        column = int(bad[step].nonzero()[0])
+        raise not_finite(f"loss term '{names[column]}'", epoch, step + 1)
+    return {name: value / images for name, value in zip(names, rows.sum(0).tolist(), strict=True)}
 
 
 def check_finite(scores: dict[str, float], epoch: int) -> None:

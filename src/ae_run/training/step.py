@@ -1,0 +1,85 @@
+"""One training step. Nothing in it waits for the device, and all it needs lies there already."""
+
+import torch
+from torch import Tensor, nn
+
+from ae_run import corruptions
+from ae_run.config import Config
+from ae_run.data._batches import DeviceImages
+from ae_run.models import LossTerms, Stage
+from ae_run.randomness import GeneratorNoise, derive_seed, generator
+
+
+class Step:
+    """Takes a step on the images at given positions, with new noise each time."""
+
+    def __init__(
+        self,
+        config: Config,
+        precision: str,
+        stage: Stage,
+        optimizer: torch.optim.Optimizer,
+        images: DeviceImages,
+    ) -> None:
+        self.names: list[str] = []
+        """The loss terms, and `total`; known from the first step on."""
+        self.optimizer = optimizer
+        self._seed, self._settings = config.seed, config.train
+        self._bfloat16 = precision == "bfloat16"
+        self._stage, self._images = stage, images
+        self._corrupt = corruptions.build(config.corruption)
+        self._source = torch.Generator(images.device)
+        self._noise = GeneratorNoise(self._source)
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """Where its random numbers come from, but for the default generator."""
+        return [self._source]
+
+    def start_epoch(self, epoch: int) -> list[Tensor]:
+        """Seed what is random in an epoch, counted from 1.
+
+        Returns:
+            Its batches, as positions of images; the last one may be shorter.
+        """
+        self._source.manual_seed(derive_seed(self._seed, "noise", epoch))
+        torch.manual_seed(derive_seed(self._seed, "step", epoch))  # dropout and latent samples
+        return batches(self._seed, epoch, self._images, self._settings.batch_size)
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """Learn from the images at these positions, int64 (B,).
+
+        Returns:
+            Each loss term and their weighted total, summed over the images: (terms + 1,).
+        """
+        target = self._images.take(index)  # (B, C, H, W) in [0, 1]
+        with torch.autocast(target.device.type, torch.bfloat16, enabled=self._bfloat16):
+            losses = self._stage.loss(self._corrupt(target, self._noise), target)  # each (B,)
+        losses.total.mean().backward()  # type: ignore[no-untyped-call]
+        if self._settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._stage.parameters, self._settings.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.names = names(losses)
+        return summed(losses)
+
+
+def batches(seed: int, epoch: int, images: DeviceImages, size: int) -> list[Tensor]:
+    """All images' positions in an epoch's own order, in batches, on their device."""
+    order = torch.randperm(len(images), generator=generator(seed, "order", epoch))
+    parts = list(torch.split(order.to(images.device), size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        # Batch normalisation has no variance over one image.
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def names(losses: LossTerms) -> list[str]:
+    """The loss terms' names, and `total`."""
+    return [*losses.terms, "total"]
+
+
+def summed(losses: LossTerms) -> Tensor:
+    """Each term's sum over the images, and the total's: (terms + 1,)."""
+    columns = [*losses.terms.values(), losses.total]
+    return torch.stack([values.detach().sum() for values in columns])

@@ -1,0 +1,229 @@
+"""Several seeds trained as one batched model: one step for all of them.
+
+Weights are stacked along a new first dimension and the loss is mapped over it with
+`torch.func.vmap` (PyTorch's tutorial "Model ensembling"). Optimizers work on each weight alone, so
+one optimizer over the stacks is as many optimizers. What is random, that is the order, the
+corruption, dropout and latent samples, comes from each replica's own generators, outside of
+`vmap`: a replica learns what its seed learns when it runs alone, up to rounding. Each has a run
+folder of its own, in which it may also go on alone.
+
+Legend: R replicas.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ae_run import corruptions
+from ae_run.data._batches import DeviceImages
+from ae_run.models import Autoencoder, _draws
+from ae_run.randomness import GeneratorNoise, derive_seed
+from ae_run.training import checkpoints, optimizers, precision
+from ae_run.training.interrupts import stop_requests
+from ae_run.training.loop import Fit, fit, history_row, on_graph, save_epoch, train_epoch
+from ae_run.training.progress_bar import ProgressBar
+from ae_run.training.step import batches, names, summed
+from ae_run.training.step_losses import check_finite
+from ae_run.training.validation import Validator
+
+
+def why_not(run: Fit) -> str | None:
+    """Why a run cannot be trained in one batched model with other seeds; None where it can."""
+    settings = run.config.train
+    if type(run.model).stages is not Autoencoder.stages:
+        return f"model {run.config.model.name} trains in stages"
+    if run.config.model.name == "contractive":
+        return "a contractive penalty takes gradients inside the loss"
+    if settings.patience is not None:
+        return "with train.patience each seed ends at an epoch of its own"
+    if settings.snapshot_every is not None:
+        return "train.snapshot_every looks at one model"
+    return None
+
+
+def fit_together(runs: Sequence[Fit]) -> Iterator[list[dict[str, Any]]]:
+    """Train runs that differ by their seeds alone; after each epoch is saved, yield their lines.
+
+    Raises:
+        RunFailed: a loss or a validation score of one was not finite.
+        Interrupted: the user or the system asked to stop.
+    """
+    first = runs[0]
+    _catch_up(runs)
+    dtype = precision.dtype(first.precision)
+    saved = [checkpoints.load_resume(run.folder) for run in runs]
+    progresses = [progress for progress, _ in saved]
+    for run, (_, state) in zip(runs, saved, strict=True):
+        run.model.to(run.device, dtype)
+        if state:
+            checkpoints.load_state(run.model, state["model"])
+    (stage,) = first.model.stages()
+    images = DeviceImages(first.dataset.train.images, first.device, dtype)
+    validator = [Validator(r.config, r.dataset.validation, r.device, dtype) for r in runs]
+    step = _Step(runs, images)
+    if saved[0][1]:
+        step.load_optimizers([state["optimizer"] for _, state in saved])
+    take_step = on_graph(first, step)
+    epochs, count, progress = first.config.train.epochs, len(images) * len(runs), progresses[0]
+    bar = ProgressBar(first.folder, f"{len(runs)} seeds", count, progress.stage_epoch, epochs)
+    with stop_requests() as stop, closing(bar):
+        while progress.stage_epoch < epochs:
+            started = time.perf_counter()
+            losses = train_epoch(first, step, take_step, progress, epochs, bar, stop)
+            means = losses.means_of_each(step.names, len(images), progress.epoch + 1)
+            step.unstack()
+            trained = (time.perf_counter() - started) / len(runs)
+            lr = float(step.optimizer.param_groups[0]["lr"])
+            rows = []
+            for i, (run, mean) in enumerate(zip(runs, means, strict=True)):
+                started = time.perf_counter()
+                scores = validator[i].scores(run.model)
+                check_finite(scores, progresses[i].epoch + 1)
+                seconds = trained, time.perf_counter() - started
+                rows.append(history_row(progresses[i], stage, lr, mean, scores, seconds))
+                save_epoch(run, progresses[i], rows[-1], step.optimizer_state(i))
+            bar.epoch(rows[0], f"validation_{first.monitor}")
+            yield rows
+
+
+def _catch_up(runs: Sequence[Fit]) -> None:
+    """Bring all to the same epoch: some may have been saved when the program was killed."""
+    done = [checkpoints.load_resume(run.folder)[0].epoch for run in runs]
+    for run, epoch in zip(runs, done, strict=True):
+        if epoch < max(done):
+            with closing(fit(run)) as loop:  # type: ignore[type-var]
+                for row in loop:
+                    if row["epoch"] == max(done):
+                        break
+
+
+class _Loss(nn.Module):
+    """A model whose output is its loss, as `functional_call` wants it."""
+
+    def __init__(self, model: Autoencoder) -> None:
+        super().__init__()
+        self.model = model
+        self.names: list[str] = []
+
+    def forward(self, x_in: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) twice → mean of the total, and the sum of each term (terms + 1,)."""
+        losses = self.model.loss(x_in, target)
+        self.names = names(losses)
+        return losses.total.mean(), summed(losses)
+
+
+class _Step:
+    """As `Step`, for R replicas: positions (R, B) → loss sums (R, terms + 1)."""
+
+    def __init__(self, runs: Sequence[Fit], images: DeviceImages) -> None:
+        first = runs[0]
+        self._runs, self._images = runs, images
+        self._bfloat16 = first.precision == "bfloat16"
+        self._loss = _Loss(first.model)
+        self._corrupt = corruptions.build(first.config.corruption)
+        # One generator for the noise and one for what the model draws, for each replica.
+        self._noise = [torch.Generator(first.device) for _ in runs]
+        self._draws = [torch.Generator(first.device) for _ in runs]
+        for run in runs:
+            run.model.train()
+        wrapped: list[nn.Module] = [_Loss(run.model) for run in runs]
+        self._weights, self._buffers = torch.func.stack_module_state(wrapped)
+        self.optimizer = optimizers.build(first.config.train, self._weights.values(), first.device)
+        # vmap maps over arguments; those of `functional_call` are the stacked weights.
+        self._mapped = torch.func.vmap(self._one)
+
+    @property
+    def names(self) -> list[str]:
+        """See `Step`."""
+        return self._loss.names
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """See `Step`."""
+        return [*self._noise, *self._draws]
+
+    def start_epoch(self, epoch: int) -> list[Tensor]:
+        """See `Step`."""
+        orders = []
+        for run, noise, draws in zip(self._runs, self._noise, self._draws, strict=True):
+            seed, size = run.config.seed, run.config.train.batch_size
+            noise.manual_seed(derive_seed(seed, "noise", epoch))
+            draws.manual_seed(derive_seed(seed, "step", epoch))
+            orders.append(batches(seed, epoch, self._images, size))
+        return [torch.stack(parts) for parts in zip(*orders, strict=True)]
+
+    def __call__(self, index: Tensor) -> Tensor:
+        """See `Step`."""
+        flat = self._images.take(index.flatten())
+        target = flat.view(*index.shape, *flat.shape[1:])  # (R, B, C, H, W)
+        noisy = [
+            self._corrupt(part, GeneratorNoise(source))
+            for part, source in zip(target, self._noise, strict=True)
+        ]
+        x_in = torch.stack(noisy)
+        with (
+            torch.autocast(target.device.type, torch.bfloat16, enabled=self._bfloat16),
+            _draws.replicas(self._draws),
+        ):
+            total, sums = self._mapped(self._weights, self._buffers, x_in, target)
+        total.sum().backward()  # type: ignore[no-untyped-call]
+        self._clip()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return sums
+
+    def _one(
+        self,
+        weights: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        x_in: Tensor,
+        target: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        result: tuple[Tensor, Tensor] = torch.func.functional_call(
+            self._loss, (weights, buffers), (x_in, target)
+        )
+        return result
+
+    def _clip(self) -> None:
+        """Each replica's gradient to the largest norm, as `clip_grad_norm_` does for one."""
+        largest = self._runs[0].config.train.clip_norm
+        grads = [w.grad for w in self._weights.values() if w.grad is not None]
+        if largest is None:
+            return
+        norms = torch.stack([g.flatten(1).square().sum(1) for g in grads]).sum(0).sqrt()  # (R,)
+        factors = (largest / (norms + 1e-6)).clamp(max=1)
+        for grad in grads:
+            grad.mul_(factors.view(-1, *[1] * (grad.dim() - 1)))
+
+    @torch.no_grad()
+    def unstack(self) -> None:
+        """Copy the weights into the runs' own models."""
+        for i, run in enumerate(self._runs):
+            own = {f"model.{name}": t for name, t in run.model.state_dict(keep_vars=True).items()}
+            for name, stacked in (self._weights | self._buffers).items():
+                own[name].copy_(stacked[i])
+
+    def optimizer_state(self, i: int) -> dict[str, Any]:
+        """What an optimizer of one replica alone would hold."""
+        whole = self.optimizer.state_dict()
+        state = {
+            key: {name: t[i].clone() if t.dim() else t for name, t in values.items()}
+            for key, values in whole["state"].items()
+        }
+        return {"state": state, "param_groups": whole["param_groups"]}
+
+    def load_optimizers(self, saved: Sequence[dict[str, Any]]) -> None:
+        """Stack what the replicas' optimizers hold."""
+        states = [one["state"] for one in saved]
+        state = {
+            key: {
+                name: torch.stack([s[key][name] for s in states]) if t.dim() else t
+                for name, t in values.items()
+            }
+            for key, values in states[0].items()
+        }
+        optimizers.load_state(self.optimizer, {"state": state})
