@@ -1,0 +1,133 @@
+"""What the search gains, on this machine and on built-in data: samplers, workers, overhead.
+
+`python scripts/benchmark_search.py` runs `ae-run task=search` on the `conv_ae` space and writes a
+figure and all measurements to `outputs/reference/benchmark/`:
+
+- TPE beside random search, the same number of trials, over several seeds;
+- trials per second with one worker and with one per core, in turns;
+- the sampler's share of the time in a long search of short trials.
+"""
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+OUT = Path(__file__).parent.parent / "outputs" / "reference" / "benchmark"
+COMMON = ["task=search", "search=conv_ae", "data=digits", "search.refit=none"]
+
+
+def search(folder: Path, name: str, *overrides: str) -> Path:
+    """Run one search below a folder; return where it lies."""
+    command = [sys.executable, "-m", "ae_run", *COMMON, f"search.name={name}", *overrides]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"benchmark: {' '.join(command)} failed:\n{done.stderr}")
+    return folder / "outputs" / "search" / name
+
+
+def best_so_far(folder: Path) -> list[float]:
+    """The best finished value after each trial, in the order of their numbers."""
+    best, found = float("inf"), []
+    with (folder / "trials.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["state"] == "complete":
+                best = min(best, float(row["value"]))
+            found.append(best)
+    return found
+
+
+def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float]]]:
+    """The best so far of each sampler and seed; one worker, so that trials come in order."""
+    found: dict[str, list[list[float]]] = {"tpe": [], "random": []}
+    for seed in range(seeds):
+        for name, curves in found.items():
+            path = search(
+                folder, f"{name}-{seed}", f"search.sampler={name}", f"seed={seed}",
+                f"search.n_trials={trials}", "train.epochs=10", "search.workers=1",
+            )  # fmt: skip
+            curves.append(best_so_far(path))
+            print(f"{name}, seed {seed}: best {curves[-1][-1]:.5f}", flush=True)
+    return found
+
+
+def workers(folder: Path, repeats: int) -> dict[str, Any]:
+    """Seconds for the same trials with one worker and with one per core."""
+    cores = os.cpu_count() or 1
+    seconds: dict[int, list[float]] = {1: [], cores: []}
+    for turn in range(repeats):
+        for count, found in seconds.items():
+            started = time.perf_counter()
+            search(
+                folder, f"workers-{count}-{turn}", "search.sampler=random", "search.n_trials=12",
+                "search.pruner=none", "train.epochs=20", f"search.workers={count}",
+            )  # fmt: skip
+            found.append(time.perf_counter() - started)
+            print(f"{count} workers: {found[-1]:.1f} s", flush=True)
+    ratios = [one / many for one, many in zip(seconds[1], seconds[cores], strict=True)]
+    return {"cores": cores, "seconds": seconds, "gain": statistics.median(ratios)}
+
+
+def overhead(folder: Path, trials: int) -> dict[str, Any]:
+    """The sampler's time in a search of very short trials."""
+    path = search(
+        folder, "overhead", f"search.n_trials={trials}", "train.epochs=2", "data.limit=400",
+    )  # fmt: skip
+    facts: dict[str, Any] = json.loads((path / "search.json").read_text())
+    return {"trials": trials, **{k: v for k, v in facts.items() if k.startswith("sampler_")}}
+
+
+def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
+    """Mean of the best so far over the seeds; thin lines are the seeds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    axis = figure.subplots()
+    for (name, lines), color in zip(curves.items(), ("#0072B2", "#999999"), strict=True):
+        for line in lines:
+            axis.plot(range(1, len(line) + 1), line, color=color, alpha=0.3, linewidth=1)
+        mean = [statistics.fmean(values) for values in zip(*lines, strict=True)]
+        axis.plot(range(1, len(mean) + 1), mean, color=color, linewidth=2.4, label=name)
+    axis.set_xlabel("trials")
+    axis.set_ylabel("best validation MSE so far")
+    axis.set_yscale("log")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, title=f"mean of {len(lines)} seeds")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measure, and write figure and JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--many", type=int, default=500, help="trials to measure the sampler by")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        curves = samplers(folder, args.seeds, args.trials)
+        draw(curves, args.out / "samplers.png")
+        finals = {name: [line[-1] for line in lines] for name, lines in curves.items()}
+        result = {
+            "best": finals,
+            "mean_best": {name: statistics.fmean(values) for name, values in finals.items()},
+            "workers": workers(folder, args.repeats),
+            "overhead": overhead(folder, args.many),
+            "best_so_far": curves,
+        }
+    (args.out / "search.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps({k: v for k, v in result.items() if k != "best_so_far"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
