@@ -19,7 +19,7 @@ def launched(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_jobs_of_a_launcher_join_in_one_search():
-    done = launched("search.n_trials=6", "search.refit=train")
+    done = launched("search.n_trials=6", "search.refit=train", "search.pruner=none")
     assert done.returncode == 0, done.stderr
     assert [t.state for t in trials()] == [TrialState.COMPLETE] * 6
     workers = {t.user_attrs["facts"]["worker"] for t in trials()}
