@@ -23,7 +23,10 @@ def rows() -> list[dict[str, str]]:
 
 
 def test_a_search_leaves_its_results_and_the_best_run_repeats_to_the_same_bytes(cli):
-    result = cli(*FAST, SPACE, NAME, "search.workers=2", "search.refit=train+validation")
+    result = cli(
+        *FAST, SPACE, NAME, "search.workers=2", "search.refit=train+validation",
+        "search.pruner=none",
+    )  # fmt: skip
     assert result.code == 0, result.err
     assert states(trials()) == [TrialState.COMPLETE] * 6
     assert len(rows()) == 6
