@@ -102,7 +102,70 @@ def full_runs(device: str) -> list[Row]:
     return rows
 
 
-def table(rows: list[Row], full: list[Row]) -> str:
+def growth(device: str) -> list[Row]:
+    """Seconds per epoch of our loop against images, code size and width, one at a time."""
+    points: list[tuple[str, float, int, list[str]]] = [
+        *(("images", n, n, []) for n in (1_000, 3_000, 10_000, 30_000, 60_000)),
+        *(("code size", d, 10_000, [f"model.latent_dim={d}"]) for d in (2, 10, 50, 200)),
+        *(("channels of the first layer", c, 10_000, [f"model.channels=[{c},{2 * c},{4 * c}]"])
+          for c in (8, 16, 32, 64)),
+    ]  # fmt: skip
+    rows = []
+    for axis, value, images, changes in points:
+        case = {"net": "lab", "noise": 0.0, "batch": 128, "images": images}
+        result = measure(["ours", "--set", *changes, "--precision", "float32"], case, 4, device)
+        seconds = images / result["images_per_second"]
+        rows.append({"axis": axis, "value": value, "epoch_seconds": seconds})
+        print(f"{axis} {value:,}: {seconds:.3f} s per epoch", flush=True)
+    return rows
+
+
+def start_up(repeats: int) -> list[Row]:
+    """Seconds of what a command line says before any work: median, least and most."""
+    commands = {
+        "ae-run --help": ["--help"],
+        "an unknown name": ["model=nope"],
+        "an unknown key": ["model.latnet_dim=3"],
+        "a value out of range": ["train.lr=-1"],
+    }
+    rows = []
+    for name, arguments in commands.items():
+        seconds = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "ae_run", *arguments], capture_output=True, check=False
+            )
+            seconds.append(time.perf_counter() - started)
+        rows.append({"command": name, "seconds": statistics.median(seconds),
+                     "min": min(seconds), "max": max(seconds)})  # fmt: skip
+        print(f"{name}: {rows[-1]['seconds']:.2f} s", flush=True)
+    return rows
+
+
+def draw_growth(rows: list[Row], path: Path) -> None:
+    """A panel per axis, both scales logarithmic, with the line of proportion."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(row["axis"] for row in rows))
+    figure = Figure(figsize=(3.6 * len(names), 3), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
+        x, y = zip(*((r["value"], r["epoch_seconds"]) for r in rows if r["axis"] == name),
+                   strict=True)  # fmt: skip
+        axis.loglog(x, y, "o-", color="#0072B2", label="measured")
+        if name == "images":
+            line = [y[-1] * value / x[-1] for value in x]
+            axis.loglog(x, line, "--", color="#999999", label="in proportion")
+            axis.legend(frameon=False)
+        else:
+            axis.set_ylim(min(y) / 3, max(y) * 3)
+        axis.set_xlabel(name)
+        axis.set_ylabel("seconds per epoch")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def table(rows: list[Row], full: list[Row], begin: list[Row]) -> str:
     """The results in Markdown."""
     lines = ["| net | noise | batch | trained by | images/s (min … max) | ours is (min … max) "
              "| first step, s | peak MB |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
@@ -118,6 +181,11 @@ def table(rows: list[Row], full: list[Row]) -> str:
         lines += ["", "Lab net, 60,000 images, 10 epochs, from the command to the end:", "",
                   "| trained by | seconds |", "|---|---|"]  # fmt: skip
         lines += [f"| {row['contender']} | {row['seconds']:.1f} |" for row in full]
+    if begin:
+        lines += ["", "From the command to its answer, without torch:", "",
+                  "| command | seconds (min … max) |", "|---|---|"]  # fmt: skip
+        lines += [f"| {row['command']} | {row['seconds']:.2f} ({row['min']:.2f} … "
+                  f"{row['max']:.2f}) |" for row in begin]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
@@ -173,12 +241,15 @@ def main() -> None:
     rows = [row for case in cases(args.quick) for row in run(
         case, args.repeats, args.epochs, args.device)]  # fmt: skip
     full = [] if args.quick else full_runs(args.device)
+    grown, begin = growth(args.device), start_up(5)
     args.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(args.device), "rows": rows, "ten_epochs": full}
+    result = {"machine": machine(args.device), "rows": rows, "ten_epochs": full,
+              "growth": grown, "start_up": begin}  # fmt: skip
     (args.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")
-    (args.out / "benchmark.md").write_text(table(rows, full))
+    (args.out / "benchmark.md").write_text(table(rows, full, begin))
     draw(rows, args.out / "benchmark.png")
-    print(table(rows, full))
+    draw_growth(grown, args.out / "growth.png")
+    print(table(rows, full, begin))
 
 
 if __name__ == "__main__":

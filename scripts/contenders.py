@@ -46,7 +46,7 @@ class Task:
         overrides = [
             "data=mnist", f"data.limit={args.images}", "data.validation_fraction=0",
             f"train.epochs={args.epochs}", f"train.batch_size={args.batch}",
-            f"train.precision={args.precision}", *NETS[args.net],
+            f"train.precision={args.precision}", *NETS[args.net], *args.set,
         ]  # fmt: skip
         if args.noise:
             overrides += ["corruption=gaussian", f"corruption.std={args.noise}"]
@@ -264,6 +264,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--started", type=float, default=None)
     args = parser.parse_args()
     args.started = args.started or time.time()

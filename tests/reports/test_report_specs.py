@@ -52,7 +52,7 @@ def test_every_run_composes_at_both_budgets(name: str, planner: Planner) -> None
         assert len({planned.digest for planned in quick + full}) == 2 * len(quick)
         assert quick[0].raw["train"]["epochs"] <= full[0].raw["train"]["epochs"]
     for search in report.searches:
-        quick_search, full_search = (searches.plan(planner, report, search, budget)
+        quick_search, full_search = (searches.plan(planner, report, search, budget, Path("x"))
                                      for budget in ("quick", "full"))  # fmt: skip
         assert quick_search.trials < full_search.trials
         assert quick_search.cut

@@ -49,11 +49,11 @@ def execute(planned: Planned, path: Path) -> str | None:
     """
     try:
         with _folder(path) as folder:
-            if not store.is_finished(path, planned.pictures):
+            if not store.is_finished(path, planned):
                 if store.is_finished(path):
-                    store.empty(folder)  # it was trained when no figure showed it
+                    store.empty(folder)  # it was trained when no figure or search needed it
                 _train(planned, folder)
-                store.trim(folder, planned.pictures)
+                store.trim(folder, planned.pictures, planned.weights)
     except Interrupted:
         if os.getppid() != _parent:
             os._exit(1)  # before this process takes the next run from its queue

@@ -62,7 +62,12 @@ class Maker:
                 continue
             planned = self.planner.runs(report, name, self.budget, self.seeds)
             todo += [run for run in planned if not self.store.has(run)]
-        return todo
+        return [*todo, *self._encoders(report)]  # the same run with its weights comes last
+
+    def _encoders(self, report: Report) -> list[Planned]:
+        """The runs to be done whose weights a search needs."""
+        wanted = [one.encoder for one in self.missing_searches(report)]
+        return [run for run in wanted if run is not None and not self.store.has(run)]
 
     def missing_searches(self, report: Report) -> list[PlannedSearch]:
         """The searches to be done."""
@@ -70,7 +75,7 @@ class Maker:
             return []
         rows = {row.ours for row in report.rows if self._all or row.id in self.rows}
         planned = [
-            searches.plan(self.planner, report, name, self.budget)
+            searches.plan(self.planner, report, name, self.budget, self.store.root)
             for name in report.searches
             if name in rows and name not in self.searched(report, ("full",))
         ]
@@ -83,7 +88,7 @@ class Maker:
         found: dict[str, compare.Searched] = {}
         for name in report.searches:
             for budget in budgets:
-                planned = searches.plan(self.planner, report, name, budget)
+                planned = searches.plan(self.planner, report, name, budget, self.store.root)
                 result = searches.read(planned, self.store.root)
                 if result is not None and name not in found:
                     found[name] = (planned, result)

@@ -42,6 +42,8 @@ class Planned:
     digest: str
     pictures: bool
     """Whether a figure shows this run: the one with the first seed, of a name in a figure."""
+    weights: bool = False
+    """Whether a search needs its weights."""
 
     @property
     def label(self) -> str:

@@ -5,11 +5,11 @@ import json
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ae_run.reports.plan import RESULTS_VERSION, Planner
+from ae_run.reports.plan import RESULTS_VERSION, Planned, Planner
 from ae_run.reports.spec import Report, Search
 from ae_run.run_folder import RunFolder
 
@@ -27,6 +27,8 @@ class PlannedSearch:
     overrides: tuple[str, ...]
     trials: int
     cut: str
+    encoder: Planned | None = None
+    """The run whose codes are classified, with its weights."""
 
     @property
     def study(self) -> str:
@@ -39,17 +41,21 @@ class PlannedSearch:
         return shlex.join(["ae-run", *self.overrides])
 
 
-def plan(planner: Planner, report: Report, name: str, budget: str) -> PlannedSearch:
-    """A search with its digest."""
+def plan(planner: Planner, report: Report, name: str, budget: str, root: Path) -> PlannedSearch:
+    """A search with its digest; `root` is where the reports' runs lie."""
     search = report.searches[name]
-    overrides = tuple(search.overrides(budget))
+    overrides, encoder = tuple(search.overrides(budget)), None
+    if search.encoder is not None:
+        (encoder,) = planner.runs(report, search.encoder, budget, 1)
+        encoder = replace(encoder, weights=True)
+        overrides += (f"run={root / 'runs' / encoder.digest}",)
     of_runs = [o for o in overrides if not o.startswith(("task=", "search."))]
     fingerprint, preset = planner.fingerprint(of_runs), planner.compose(of_runs)["search"]
     text = json.dumps([RESULTS_VERSION, fingerprint, preset, overrides])
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     trials = search.quick_trials if budget == "quick" else search.n_trials
     cut = _cut(search) if budget == "quick" else ""
-    return PlannedSearch(report.name, name, budget, digest, overrides, trials, cut)
+    return PlannedSearch(report.name, name, budget, digest, overrides, trials, cut, encoder)
 
 
 def _cut(search: Search) -> str:

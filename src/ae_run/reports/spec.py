@@ -53,6 +53,8 @@ class Search(Schema):
     """The report's own number of trials."""
     quick: dict[str, Value] = Field(default_factory=dict)
     quick_trials: int
+    encoder: str | None = None
+    """The run whose codes a classifier search works on."""
 
     def overrides(self, budget: str) -> list[str]:
         """The command line as a list."""
@@ -128,6 +130,7 @@ class Report(Schema):
         used = {name: f"figure {figure.number}" for figure in self.figures for name in figure.runs}
         used |= {name: f"row {row.id}" for row in self.rows
                  for name in (row.as_report, row.ours) if name}  # fmt: skip
+        used |= {s.encoder: f"search {name}" for name, s in self.searches.items() if s.encoder}
         for name, where in used.items():
             if name not in known:
                 raise ValueError(f"{where}: there is no run '{name}'")
