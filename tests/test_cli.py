@@ -141,3 +141,18 @@ def test_module_and_function_are_the_same_program():
     assert done.returncode == 2
     assert "seed=-1" in done.stderr
     assert sys.argv[0] != "ae-run"
+
+
+@pytest.mark.parametrize(
+    ("arg", "words"),
+    [
+        ("train=[1]", "train=[1]: train must be one name; choices: default"),
+        ("model={a:1}", "model must be one name; choices: contractive, conv_ae"),
+        ("corruption.steps=[1]", "cannot be set there: Cannot merge DictConfig with ListConfig"),
+    ],
+)
+def test_a_list_or_mapping_in_the_wrong_place_is_one_line(cli, arg, words):
+    done = cli("corruption=chain", arg)
+    assert done.code == 2
+    assert words in done.err
+    assert done.err.count("\n") == 1

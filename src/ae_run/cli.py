@@ -134,6 +134,9 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
         if match and match[1] in groups:
             group, values = match[1], match[2].split(",")
             normal.append(f"{group}=" + ",".join(_option(group, value, extra) for value in values))
+        elif (match := re.fullmatch(r"(\w+)=([\[{].*)", arg)) and match[1] in groups:
+            choices = ", ".join(components.options(match[1], extra))
+            raise UserError(f"{arg}: {match[1]} must be one name; choices: {choices}")
         elif arg.startswith("search.space=["):
             # Hydra's grammar knows no parentheses in a list: hand it over as one text.
             text = arg.partition("=")[2].replace("\\", "\\\\").replace("'", "\\'")
@@ -212,6 +215,9 @@ def _explain(error: Exception, args: Sequence[str], extra: Sequence[Path]) -> st
     if key:
         guess = nearest_key(key[1], _known_keys(args, extra))
         return f"{key[1]}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
+    if text.startswith("Error merging override ") and error.__cause__ is not None:
+        reason = str(error.__cause__).strip().partition("\n")[0]
+        return f"{text.removeprefix('Error merging override ')}: cannot be set there: {reason}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(line for line in lines if not line.startswith(("See http", "Set the env")))
 
