@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,20 @@ def best_so_far(folder: Path) -> list[float]:
 def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float]]]:
     """The best so far of each sampler and seed; one worker, so that trials come in order."""
     found: dict[str, list[list[float]]] = {"tpe": [], "random": []}
-    for seed in range(seeds):
-        for name, curves in found.items():
-            path = search(
-                folder, f"{name}-{seed}", f"search.sampler={name}", f"seed={seed}",
-                f"search.n_trials={trials}", "train.epochs=10", "search.workers=1",
-            )  # fmt: skip
-            curves.append(best_so_far(path))
-            print(f"{name}, seed {seed}: best {curves[-1][-1]:.5f}", flush=True)
+
+    def one(name: str, seed: int) -> list[float]:
+        path = search(
+            folder, f"{name}-{seed}", f"search.sampler={name}", f"seed={seed}", "train.threads=1",
+            f"search.n_trials={trials}", "train.epochs=30", "search.workers=1",
+        )  # fmt: skip
+        return best_so_far(path)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # of threads that wait for processes
+        runs = {(name, seed): pool.submit(one, name, seed)
+                for seed in range(seeds) for name in found}  # fmt: skip
+        for (name, seed), run in runs.items():
+            found[name].append(run.result())
+            print(f"{name}, seed {seed}: best {found[name][-1][-1]:.5f}", flush=True)
     return found
 
 
