@@ -102,6 +102,7 @@ def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
             axis.plot(range(1, len(line) + 1), line, color=color, alpha=0.3, linewidth=1)
         mean = [statistics.fmean(values) for values in zip(*lines, strict=True)]
         axis.plot(range(1, len(mean) + 1), mean, color=color, linewidth=2.4, label=name)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("trials")
     axis.set_ylabel("best validation MSE so far")
     axis.set_yscale("log")
