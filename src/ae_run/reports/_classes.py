@@ -25,7 +25,7 @@ def draw_confusions(found: Sequence[Found], options: Mapping[str, Any], style: S
         _matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
         for text in list(axes.texts):
             text.remove()
-        axes.set_title(f"{options['labels'][index]}: {probe['accuracy']:.4f}")
+        axes.set_title(f"{options['labels'][index]}\n{probe['accuracy']:.4f}")
     return figure
 
 

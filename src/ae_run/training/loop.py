@@ -64,7 +64,8 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
     """
     dtype = precision.dtype(run.precision)
     run.model.to(run.device, dtype)
-    channels_last(run.model)
+    if run.precision != "bfloat16" or run.device.type != "cpu":
+        channels_last(run.model)
     images = DeviceImages(run.dataset.train.images, run.device, dtype)
     validator = Validator(run.config, run.dataset.validation, run.device, dtype)
     snapshots = Snapshots(run.config, run.dataset, run.folder, run.device, dtype)
@@ -213,7 +214,10 @@ def _out_of_patience(run: Fit, progress: Progress) -> bool:
 
 
 def channels_last(model: nn.Module) -> None:
-    """Lay convolution weights out as (O, H, W, I), which is faster on CPUs and on CUDA."""
+    """Lay convolution weights out as (O, H, W, I): faster on CUDA, and on CPUs in float32.
+
+    In bfloat16, CPUs reorder them anyway, and are some 4 % slower from this layout.
+    """
     for parameter in model.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
