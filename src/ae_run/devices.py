@@ -1,6 +1,8 @@
 """Where to compute."""
 
+import ctypes
 import platform
+import sys
 
 import torch
 
@@ -40,3 +42,22 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Have this process reuse the memory of freed tensors instead of returning it to the system.
+
+    A training step frees megabytes of activations and asks for the same ones again. glibc may hand
+    them back in between, and the kernel then fills every page with zeros anew: 800 page faults a
+    step in the lab net, 6,000 in one with 128 channels, 16 to 19 % of the step (measured). Where
+    the C library has no `mallopt`, nothing changes.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, 1 << 30)
+        mallopt(M_MMAP_THRESHOLD, 1 << 30)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ae_run import corruptions
+from ae_run import corruptions, devices
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.data._batches import DeviceImages
@@ -62,6 +62,8 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
         RunFailed: a loss or a validation score was not finite.
         Interrupted: the user or the system asked to stop.
     """
+    if run.device.type == "cpu":
+        devices.keep_freed_memory()
     dtype = precision.dtype(run.precision)
     run.model.to(run.device, dtype)
     if run.precision != "bfloat16" or run.device.type != "cpu":
