@@ -13,6 +13,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,31 @@ def full_runs(device: str) -> list[Row]:
     return rows
 
 
+def precisions(device: str, seeds: int = 3) -> list[Row]:
+    """Test MSE of the wide net in bfloat16 and in float32: same data, same seeds."""
+    from contenders import NETS
+
+    import ae_run
+
+    rows = []
+    for seed in range(seeds):
+        row: Row = {"seed": seed}
+        for precision in ("bfloat16", "float32"):
+            with tempfile.TemporaryDirectory() as folder:
+                code = ae_run.main([
+                    "data=mnist", "data.limit=12000", "evaluate=quick", "train.epochs=8",
+                    f"device={device}", f"seed={seed}", f"train.precision={precision}",
+                    f"run_dir={folder}/run", "train.threads=2", *NETS["wide"],
+                ])  # fmt: skip
+                if code:
+                    raise SystemExit(f"benchmark: training in {precision} failed")
+                metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
+            row[precision] = metrics["mse"]
+        row["ratio"] = row["bfloat16"] / row["float32"]
+        rows.append(row)
+    return rows
+
+
 def growth(device: str) -> list[Row]:
     """Seconds per epoch of our loop against images, code size and width, one at a time."""
     points: list[tuple[str, float, int, list[str]]] = [
@@ -165,7 +191,7 @@ def draw_growth(rows: list[Row], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def table(rows: list[Row], full: list[Row], begin: list[Row]) -> str:
+def table(rows: list[Row], full: list[Row], scores: list[Row], begin: list[Row]) -> str:
     """The results in Markdown."""
     lines = ["| net | noise | batch | trained by | images/s (min … max) | ours is (min … max) "
              "| first step, s | peak MB |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
@@ -181,6 +207,13 @@ def table(rows: list[Row], full: list[Row], begin: list[Row]) -> str:
         lines += ["", "Lab net, 60,000 images, 10 epochs, from the command to the end:", "",
                   "| trained by | seconds |", "|---|---|"]  # fmt: skip
         lines += [f"| {row['contender']} | {row['seconds']:.1f} |" for row in full]
+    if scores:
+        lines += ["", "Test MSE of the wide net, 12,000 images, 8 epochs:", "",
+                  "| seed | bfloat16 | float32 | ratio |", "|---|---|---|---|"]  # fmt: skip
+        lines += [f"| {row['seed']} | {row['bfloat16']:.5f} | {row['float32']:.5f} "
+                  f"| {row['ratio']:.3f} |" for row in scores]  # fmt: skip
+        means = [statistics.mean(row[key] for row in scores) for key in ("bfloat16", "float32")]
+        lines.append(f"| mean | {means[0]:.5f} | {means[1]:.5f} | {means[0] / means[1]:.3f} |")
     if begin:
         lines += ["", "From the command to its answer, without torch:", "",
                   "| command | seconds (min … max) |", "|---|---|"]  # fmt: skip
@@ -241,15 +274,16 @@ def main() -> None:
     rows = [row for case in cases(args.quick) for row in run(
         case, args.repeats, args.epochs, args.device)]  # fmt: skip
     full = [] if args.quick else full_runs(args.device)
+    scores = [] if args.quick else precisions(args.device)
     grown, begin = growth(args.device), start_up(5)
     args.out.mkdir(parents=True, exist_ok=True)
     result = {"machine": machine(args.device), "rows": rows, "ten_epochs": full,
-              "growth": grown, "start_up": begin}  # fmt: skip
+              "precisions": scores, "growth": grown, "start_up": begin}  # fmt: skip
     (args.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")
-    (args.out / "benchmark.md").write_text(table(rows, full, begin))
+    (args.out / "benchmark.md").write_text(table(rows, full, scores, begin))
     draw(rows, args.out / "benchmark.png")
     draw_growth(grown, args.out / "growth.png")
-    print(table(rows, full, begin))
+    print(table(rows, full, scores, begin))
 
 
 if __name__ == "__main__":
