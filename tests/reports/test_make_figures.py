@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from ae_run.reports import cli, spec
 from ae_run.reports.maker import Maker
+from ae_run.reports.pack import pack
 from ae_run.reports.plan import Planner
 from ae_run.reports.store import Store, is_finished
 
@@ -145,3 +147,47 @@ def test_full_runs_are_taken_where_they_are_there(tmp_path: Path) -> None:
         assert execute(planned, maker.store.path(planned.digest)) is None
     assert maker.missing(report) == []
     assert maker.found(report)["curve"].budget == "full"
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_another_machine_goes_on_with_what_was_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["--seeds", "1", "--jobs", "1"]) == 0
+    report, maker = spec.load("tiny"), Maker(Store(cli.ROOT), "quick", 1)
+    finished, unfinished = maker.planner.runs(report, "curve", "quick", 1)
+    interrupted = maker.store.path(unfinished.digest)
+    (interrupted / "metrics.json").unlink()
+    (interrupted / "resume.pt").write_bytes(b"x" * 5000)
+    assert cli.main(["--seeds", "1", "--pack", str(tmp_path / "state.tar")]) == 0
+    assert "0.1 MiB" in capsys.readouterr().out
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with tarfile.open(tmp_path / "state.tar") as tar:
+        tar.extractall(filter="data")
+    there = Maker(Store(cli.ROOT), "quick", 1)
+    assert [run.digest for run in there.missing(report)] == [unfinished.digest]
+    assert (there.store.path(unfinished.digest) / "resume.pt").stat().st_size == 5000
+    assert there.store.read(finished.digest).metrics["mse"] > 0
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_a_pack_leaves_out_what_has_no_room(tmp_path: Path) -> None:
+    assert cli.main(["--seeds", "1", "--jobs", "1"]) == 0
+    report, maker = spec.load("tiny"), Maker(Store(cli.ROOT), "quick", 1)
+    runs = maker.planner.runs(report, "curve", "quick", 1)
+    biggest = maker.store.path(runs[0].digest)
+    (biggest / "history.csv").write_bytes(b"x" * 200_000)
+    target = tmp_path / "state.tar"
+    assert pack(maker, [report], target, 150_000) == [biggest]
+    assert 0 < target.stat().st_size <= 150_000
+    with tarfile.open(target) as tar:
+        assert {Path(name).parent.name for name in tar.getnames()} == {runs[1].digest}
+
+
+@pytest.mark.usefixtures("_tiny")
+def test_a_pack_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--pack", "no/such/folder/state.tar"]) == 2
+    assert "no/such/folder/state.tar: cannot be written" in capsys.readouterr().err

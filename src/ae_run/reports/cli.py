@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         "--commit-reference", action="store_true",
         help="copy the results with the arrays behind them to outputs/reference/<name>/",
     )  # fmt: skip
+    parser.add_argument(
+        "--pack", type=Path, metavar="STATE.tar",
+        help="only write what is there to a file of under 16 MiB; unpacked on another machine, in "
+        "the folder where the script is run, it goes on there",
+    )  # fmt: skip
     return parser
 
 
@@ -90,9 +95,21 @@ def _run(options: argparse.Namespace) -> int:
     ROOT.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(ROOT / ".lock", timeout=0):
+            if options.pack:
+                return _pack(maker, reports, options.pack)
             return _make(maker, reports, options)
     except Timeout:
         raise UserError(f"{ROOT}: another make_figures is working here; wait for it") from None
+
+
+def _pack(maker: Maker, reports: Sequence[spec.Report], target: Path) -> int:
+    from ae_run.reports.pack import pack
+
+    left_out = pack(maker, reports, target)
+    print(f"{target}: {target.stat().st_size / 2**20:.1f} MiB")
+    for path in left_out:
+        print(f"  no room for {path}; it will be done again")
+    return 0
 
 
 def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namespace) -> int:

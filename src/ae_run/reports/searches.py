@@ -77,19 +77,29 @@ def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 130:
         raise KeyboardInterrupt
-    folder = RunFolder(_FOLDER / planned.study)
+    folder = RunFolder(study_path(planned))
     if done.returncode != 0 or not folder.has("search.json"):
         lines = done.stderr.strip().splitlines()
         return lines[-1] if lines else f"exit code {done.returncode}"
-    target = RunFolder(root / "searches")
-    target.path.mkdir(parents=True, exist_ok=True)
-    found = folder.read_json("search.json")
-    target.write_json(f"{planned.digest}.json", found)
+    path, found = result_path(planned, root), folder.read_json("search.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    RunFolder(path.parent).write_json(path.name, found)
     print(f"search {planned.report}/{planned.name}: best {found['best']['value']:.5g}", flush=True)
     return None
 
 
 def read(planned: PlannedSearch, root: Path) -> dict[str, Any] | None:
     """What was found; None where the search has not ended."""
-    folder, name = RunFolder(root / "searches"), f"{planned.digest}.json"
-    return folder.read_json(name) if folder.has(name) else None
+    path = result_path(planned, root)
+    folder = RunFolder(path.parent)
+    return folder.read_json(path.name) if folder.has(path.name) else None
+
+
+def result_path(planned: PlannedSearch, root: Path) -> Path:
+    """Where what was found is kept."""
+    return root / "searches" / f"{planned.digest}.json"
+
+
+def study_path(planned: PlannedSearch) -> Path:
+    """Where the search task keeps its study."""
+    return _FOLDER / planned.study
