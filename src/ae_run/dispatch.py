@@ -17,8 +17,8 @@ from ae_run.run_folder import RunFolder
 
 # Which explicit overrides a task may apply to an existing run.
 _ALLOWED = {
-    "train": ("device", "data.root", "train.epochs", "figures"),
-    "evaluate": ("device", "data.root", "evaluate", "figures"),
+    "train": ("device", "data.root", "data.path", "train.epochs", "figures"),
+    "evaluate": ("device", "data.root", "data.path", "evaluate", "figures"),
     "figures": ("figures",),
     "report": (),
 }

@@ -31,7 +31,7 @@ Flags
   --cfg job         print the config and stop
   -m, --multirun    run every combination of comma-separated values
   --config-dir DIR  a folder of your own YAML files, laid out like conf/
-  -sc install=bash  print how to install tab completion: eval "$(ae-run -sc install=bash)"
+  -sc install=bash  print tab completion for bash; use it with eval "$(ae-run -sc install=bash)"
   --version         print the version
   --hydra-help      Hydra's own flags
 """
@@ -49,7 +49,7 @@ def text(version: str, extra: Sequence[Path] = ()) -> str:
     parts.append(
         "Examples\n" + "".join(f"  {c:<{width}}  # {why}\n" for c, why in EXAMPLES.items())
     )
-    parts.append("Every key, with its value: ae-run --cfg job\n")
+    parts.append("Every key, with its value: ae-run --cfg job --resolve\n")
     return "\n".join(parts).rstrip()
 
 

@@ -184,11 +184,12 @@ def training_facts(run: "Fit") -> dict[str, Any]:
 def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
     """Refuse to go on with other data than the run began with."""
     known = folder.read_json("run.json")["data"]
+    key = "path" if known["name"] in ("folder", "npz", "idx") else "root"
     if known["fingerprint"] != dataset.fingerprint:
         raise UserError(
             f"{folder.path}: data.name={known['name']} gives other images or splits than this run "
             f"began with (fingerprint {dataset.fingerprint[:9]}, not {known['fingerprint'][:9]}); "
-            "give data.root=DIR of the data it was trained on"
+            f"give data.{key} of the data it was trained on"
         )
 
 

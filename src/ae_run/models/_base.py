@@ -41,7 +41,7 @@ class Stage:
 
 
 class Autoencoder(nn.Module):
-    """Base of all models: `encode`, `decode` and a loss; most need no more."""
+    """Base of all models: `encode`, `decode_logits` and a `loss`; most need no more."""
 
     def __init__(self, config: ModelConfig, image_shape: tuple[int, int, int]) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from pathlib import Path
 from ae_run.errors import AeRunError, UserError
 from ae_run.reports import spec
 from ae_run.reports.maker import Maker
-from ae_run.reports.plan import Planned
+from ae_run.reports.plan import Planned, Planner
 from ae_run.reports.store import Store
 
 ROOT = Path("outputs/reports")
@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", nargs="+", metavar="ID", help="the runs of these rows alone")
     parser.add_argument(
         "--budget", choices=("quick", "full"), default="quick",
-        help="quick: fewer epochs and images, minutes on two cores; full: the reports' own",
+        help="quick: fewer epochs and images, half an hour on two cores; full: the reports' own "
+        "(ours: at most as many epochs)",
     )  # fmt: skip
     parser.add_argument("--seeds", type=_positive, default=3, help="of every curve (3)")
     parser.add_argument("--jobs", type=_positive, help="runs side by side (one per core)")
@@ -90,6 +91,7 @@ def _run(options: argparse.Namespace) -> int:
         Store(ROOT), options.budget, options.seeds, options.figure or (), options.rows or ()
     )
     if options.list:
+        maker.planner = Planner(download=False)
         _list(maker, reports)
         return 0
     ROOT.mkdir(parents=True, exist_ok=True)
@@ -116,12 +118,17 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
     from ae_run.reports import pool, reference, searches
 
     todo: dict[str, Planned] = {}
-    for report in reports:
-        if options.force:
-            maker.forget(report)
-        todo |= {run.digest: run for run in maker.missing(report)}
+    without_data: list[str] = []
+    for report in list(reports):
+        try:
+            if options.force:
+                maker.forget(report)
+            todo |= {run.digest: run for run in maker.missing(report)}
+        except UserError as error:
+            without_data.append(f"{report.name}: {error}")
+            reports = [other for other in reports if other is not report]
     jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
-    failures = pool.run_all(list(todo.values()), maker.store, jobs)
+    failures = [*without_data, *pool.run_all(list(todo.values()), maker.store, jobs)]
     for search in [one for report in reports for one in maker.missing_searches(report)]:
         error = searches.run(search, ROOT, jobs)
         if error is not None:
@@ -139,8 +146,12 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
 
 def _list(maker: Maker, reports: Sequence[spec.Report]) -> None:
     for report in reports:
-        found = maker.found(report)
         print(f"{report.name}: {report.title}")
+        try:
+            found = maker.found(report)
+        except UserError as error:
+            print(f"  {error}")
+            found = {}
         for figure in maker.wanted(report):
             there = [found[name].budget for name in figure.runs if name in found]
             state = "/".join(sorted(set(there))) if len(there) == len(figure.runs) else "missing"

@@ -60,7 +60,9 @@ class Planned:
 class Planner:
     """Plans runs; composes every command line, and loads every data set, only once."""
 
-    def __init__(self) -> None:
+    def __init__(self, download: bool = True) -> None:
+        """Without `download`, data that is not there is an error."""
+        self._download = download
         self._composed: dict[tuple[str, ...], dict[str, Any]] = {}
         self._fingerprints: dict[str, str] = {}
 
@@ -118,7 +120,10 @@ class Planner:
     def _fingerprint(self, config: Config) -> str:
         source = json.dumps(config.dump()["data"], sort_keys=True)
         if source not in self._fingerprints:
-            self._fingerprints[source] = data.load(config.data).fingerprint
+            where = config.data
+            if not self._download and hasattr(where, "download"):
+                where = where.model_copy(update={"download": False})
+            self._fingerprints[source] = data.load(where).fingerprint
         return self._fingerprints[source]
 
     def _digest(self, config: Config) -> str:

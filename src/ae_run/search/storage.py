@@ -72,7 +72,7 @@ def check(url: str | None, workers: int) -> None:
             import psycopg  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"search.storage: needs {error.name}: pip install 'ae-run[postgres]'"
+            f"search.storage: needs {error.name}: pip install sqlalchemy 'psycopg[binary]'"
         ) from None
 
 

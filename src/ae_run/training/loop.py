@@ -1,6 +1,6 @@
 """The training loop.
 
-Read it from top to bottom: `fit` goes through stages and epochs, `_train_epoch` through steps,
+Read it from top to bottom: `fit` goes through stages and epochs, `train_epoch` through steps,
 `Step`, in a file of its own, through what a step does. There are no hooks and no callbacks; `fit`
 yields after each epoch, and whoever wants to stop early, such as a search that prunes, stops
 asking.

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 WIDE = 64
-"""Convolution channels from which bfloat16 gains on a CPU that has it (measured, see README)."""
+"""Convolution channels from which bfloat16 gains on a CPU that has it (measured)."""
 SMALL = 200_000
 """Training images times epochs below which a run takes one thread."""
 

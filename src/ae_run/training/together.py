@@ -35,7 +35,7 @@ def why_not(run: Fit) -> str | None:
     """Why a run cannot be trained in one batched model with other seeds; None where it can."""
     settings = run.config.train
     if type(run.model).stages is not Autoencoder.stages:
-        return f"model {run.config.model.name} trains in stages"
+        return f"model {run.config.model.name} has stages of its own"
     if run.config.model.name == "contractive":
         return "a contractive penalty takes gradients inside the loss"
     if settings.patience is not None:
