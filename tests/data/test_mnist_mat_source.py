@@ -78,7 +78,7 @@ def test_a_file_that_is_no_mat_is_one_clear_error(tmp_path, content):
 
 
 def test_a_missing_file_is_named_with_its_place(tmp_path):
-    with pytest.raises(UserError, match=r"MNIST-mat/MNIST\.mat: not there, and nowhere to download"):
+    with pytest.raises(UserError, match=r"MNIST-mat/MNIST\.mat: not there, and nowhere to"):
         load(tmp_path)
 
 

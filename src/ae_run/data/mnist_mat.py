@@ -33,8 +33,9 @@ def load(config: Config) -> Source:
     if path is None:
         target = _files.target(_FILE, config.root)
         raise UserError(
-            f"{target}: not there, and nowhere to download it from; put a MATLAB file (v7 or older) "
-            f"with {config.images_key} (N×784) and {config.labels_key} (N×1) there, or set data.root"
+            f"{target}: not there, and nowhere to download it from; put a MATLAB file (v7 or "
+            f"older) with {config.images_key} (N×784) and {config.labels_key} (N×1) there, or set "
+            "data.root"
         )
     keys = config.images_key, config.labels_key
     key = _cache.digest([path], *keys)

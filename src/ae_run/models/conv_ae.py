@@ -3,8 +3,8 @@
 Legend: B batch, C channels, H W pixels, d code size.
 
 The default is the lab net, conv 8-16-32 (3×3, stride 2; padding 1, 1, 0) → 288 → 64 → d and
-back with a sigmoid at the end, which two of the student reports train; a third has other widths. Other options give the
-others' nets; see `conf/experiment/`. For the idea: Masci et al. 2011, "Stacked convolutional
+back with a sigmoid at the end, which two of the student reports train; other options give the
+others' nets, see `conf/experiment/`. For the idea: Masci et al. 2011, "Stacked convolutional
 auto-encoders for hierarchical feature extraction".
 """
 
