@@ -142,7 +142,7 @@ def reports(task: Task) -> None:
     from torch.utils.data import DataLoader, Subset
     from torchvision import transforms
 
-    dataset = _torchvision_mnist(transforms.ToTensor())
+    dataset = _torchvision_mnist(task, transforms.ToTensor())
     loader = DataLoader(
         Subset(dataset, range(min(task.args.images, len(dataset)))),
         batch_size=task.args.batch, shuffle=True, num_workers=task.args.workers,
@@ -150,16 +150,24 @@ def reports(task: Task) -> None:
     plain_loop(task, lambda: (images for images, _ in loader))
 
 
-def _torchvision_mnist(transform: Any) -> Any:
-    """The data set of torchvision, in a scratch folder, for the root may be read-only."""
+def unpack_mnist(scratch: Path) -> None:
+    """Unpack torchvision's files into a folder of their own: the root may be read-only."""
     from torchvision.datasets import MNIST
 
-    scratch = Path(tempfile.mkdtemp(prefix="benchmark-"))
     raw = scratch / "MNIST" / "raw"
-    raw.mkdir(parents=True)
+    raw.mkdir(parents=True, exist_ok=True)
     for path in (data.root_dir(None) / "MNIST" / "raw").iterdir():
-        (raw / path.name).symlink_to(path.resolve())
-    return MNIST(str(scratch), train=True, download=True, transform=transform)
+        if not (raw / path.name).exists():
+            (raw / path.name).symlink_to(path.resolve())
+    MNIST(str(scratch), train=True, download=True)
+
+
+def _torchvision_mnist(task: Task, transform: Any) -> Any:
+    from torchvision.datasets import MNIST
+
+    if not (Path(task.args.mnist) / "MNIST").is_dir():
+        unpack_mnist(Path(task.args.mnist))
+    return MNIST(task.args.mnist, train=True, transform=transform)
 
 
 def pythae(task: Task) -> None:
@@ -238,7 +246,7 @@ def lightning(task: Task) -> None:
         def configure_optimizers(self) -> Any:
             return torch.optim.AdamW(self.parameters(), lr=5e-3)
 
-    dataset = _torchvision_mnist(transforms.ToTensor())
+    dataset = _torchvision_mnist(task, transforms.ToTensor())
     loader = DataLoader(
         Subset(dataset, range(task.args.images)), batch_size=task.args.batch, shuffle=True
     )
@@ -265,6 +273,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--mnist", default="outputs/benchmark", help="where torchvision's lies")
     parser.add_argument("--started", type=float, default=None)
     args = parser.parse_args()
     args.started = args.started or time.time()

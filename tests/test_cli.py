@@ -5,6 +5,8 @@ import sys
 import pytest
 from command_line import FAST, run_process
 
+from ae_run.errors import Interrupted
+
 BAD = {
     "model=nope": ["model=nope", "conv_ae"],
     "data=notmnst": ["data=notmnst", "did you mean 'notmnist'?"],
@@ -25,6 +27,9 @@ BAD = {
     "device=gpu": ["device=gpu", "auto, cpu, cuda, cuda:N or mps"],
     "task=trian": ["task=trian", "did you mean 'train'?"],
     "task=evaluate": ["run=RUN_DIR"],
+    "task=[train]": ["task=['train']", "no such task"],
+    "~task": ["no such task", "train"],
+    "device=cuda:00": ["device=cuda:00", "cpu"],
     "resume=/nowhere": ["resume=/nowhere", "no such run folder"],
     "task=figures run=/nowhere": ["run=/nowhere", "no such run folder"],
     "run=/nowhere": ["run=/nowhere", "resume=RUN_DIR"],
@@ -156,3 +161,16 @@ def test_a_list_or_mapping_in_the_wrong_place_is_one_line(cli, arg, words):
     assert done.code == 2
     assert words in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)])
+def test_a_sweep_ends_when_one_of_its_jobs_is_stopped(cli, monkeypatch, number, code):
+    started = []
+
+    def run(*_: object) -> None:
+        started.append(1)
+        raise Interrupted("stopped", number)
+
+    monkeypatch.setattr("ae_run.dispatch.run", run)
+    assert cli("-m", "seed=0,1,2").code == code
+    assert len(started) == 1

@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from ae_run import devices
+
 STEPS = """
 import resource, sys, torch
 from ae_run import devices
@@ -26,3 +28,23 @@ def test_steps_reuse_the_memory_of_freed_activations():
     done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
     # Handed back each time, 50 times four tensors of 20 MB are a million pages.
     assert int(done.stdout) < 1000
+
+
+@pytest.mark.parametrize(
+    ("most", "kept"),
+    [(1 << 30, {-3: 1 << 30, -1: 1 << 30}), (32 << 20, {-3: 32 << 20, -1: 1 << 30}), (0, {})],
+)
+def test_an_older_c_library_gets_what_it_takes(monkeypatch, most, kept):
+    found = {}
+
+    class Library:
+        def mallopt(self, option, value):
+            if option == -3 and value > most:
+                return 0
+            found[option] = value
+            return 1
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Library())
+    devices.keep_freed_memory()
+    assert found == kept

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import FAST, run_process
 
@@ -204,3 +205,69 @@ def test_a_part_that_a_quick_run_left_out_can_be_evaluated_later(run, cli):
     assert result.code == 0, result.err
     assert (run / "figures" / "random_samples.png").exists()
     assert "samples: 5" in (run / "config.yaml").read_text()
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_scores_of_a_shorter_training_are_not_taken_for_those_of_a_longer_one(cli, monkeypatch):
+    run = cli(*FAST, "train.schedule=constant", "train.lr=3e-3").folder
+    before = read(run, "metrics.json")["mse"]
+    with monkeypatch.context() as patch:
+        patch.setattr("ae_run.evaluation.evaluate", _interrupted)
+        assert cli(f"resume={run}", "train.epochs=6").code == 130
+    assert cli(f"resume={run}").code == 0
+    assert read(run, "metrics.json")["mse"] != before
+    assert read(run, "run.json")["status"] == "finished"
+
+
+def test_what_was_stopped_while_drawing_is_drawn_on_resume(cli, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setattr("ae_run.figures.draw", _interrupted)
+        assert cli(*FAST, "run_dir=run").code == 130
+    run = tmp_path / "run"
+    assert read(run, "run.json")["status"] == "interrupted"
+    assert cli("resume=run").code == 0
+    assert any((run / "figures").glob("*.png"))
+    assert read(run, "run.json")["status"] == "finished"
+    assert "resume=" not in (run / "report.html").read_text()
+
+
+def test_looking_at_a_run_again_does_not_change_how_it_ended(run, cli, monkeypatch):
+    facts = read(run, "run.json")
+    stopped = facts | {"status": "interrupted", "epochs_done": None}
+    (run / "run.json").write_text(json.dumps(stopped))
+    assert cli("task=figures", f"run={run}").code == 0
+    assert read(run, "run.json")["status"] == "interrupted"
+    (run / "run.json").write_text(json.dumps(facts))
+    monkeypatch.setattr("ae_run.figures.draw", _interrupted)
+    assert cli("task=figures", f"run={run}").code == 130
+    assert read(run, "run.json")["status"] == "finished"
+
+
+def test_a_run_whose_data_was_moved_is_scored_with_the_new_path(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "old.npz", images=images, labels=np.arange(60) % 3)
+    run = cli("data=npz", "data.path=old.npz", "train.epochs=1", "evaluate=quick").folder
+    (tmp_path / "old.npz").rename(tmp_path / "new.npz")
+    assert cli("task=evaluate", f"run={run}").code == 2
+    assert cli("task=evaluate", f"run={run}", "data.path=new.npz").code == 0
+    assert cli(f"resume={run}", "data.path=new.npz").code == 0
+
+
+def test_a_folder_that_cannot_be_locked_is_one_line(run, cli):
+    (run / ".lock").unlink()
+    (run / ".lock").mkdir()
+    result = cli("task=report", f"run={run}")
+    assert result.code == 2
+    assert f"{run}: cannot be written to" in result.err
+
+
+def test_a_curve_that_was_dropped_on_evaluation_is_gone(run, cli):
+    assert cli("task=evaluate", f"run={run}", "evaluate=default").code == 0
+    assert "gaussian" in read(run, "metrics.json")["robustness"]
+    result = cli("task=evaluate", f"run={run}", "~evaluate.robustness.gaussian")
+    assert result.code == 0, result.err
+    assert "gaussian" not in read(run, "metrics.json")["robustness"]

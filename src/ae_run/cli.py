@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ae_run import components, help_page
-from ae_run.errors import AeRunError, RunFailed, UserError
+from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -128,8 +128,12 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     separates the values of a sweep.
     """
     groups = set(components.groups(extra))
+    reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     normal = []
     for arg in args:
+        if reads_a_run and arg.startswith("data.path="):
+            normal.append(f"++{arg}")  # a key of the run's data, not of the default's
+            continue
         match = re.fullmatch(r"(\w+)=([\w.,/-]+)", arg)
         if match and match[1] in groups:
             group, values = match[1], match[2].split(",")
@@ -157,6 +161,14 @@ def _option(group: str, value: str, extra: Sequence[Path]) -> str:
     return by_lower[value.lower()]
 
 
+class _SweepStopped(BaseException):
+    """The user stopped a job of a sweep, and so the sweep; Hydra goes on after an `Exception`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__()
+        self.code = code
+
+
 def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     """Let Hydra compose and call `_job` once, or once per job of a sweep."""
     import hydra
@@ -182,6 +194,8 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(_explain(error, args, extra)) from None
+        except _SweepStopped as stopped:
+            codes.append(stopped.code)
         except SystemExit as end:  # argparse, and Hydra after printing a help text
             codes.append(end.code if isinstance(end.code, int) else 2 if end.code else 0)
     return max(codes, default=0)
@@ -258,8 +272,18 @@ def _job(cfg: "DictConfig") -> int:
             print(f"\n[{number}] ae-run {' '.join(overrides)}", flush=True)
         raw: Any = OmegaConf.to_container(cfg, resolve=True)
         dispatch.run(raw, overrides, choices)
+    except Interrupted as stop:
+        code = _report(stop)
+        if sweep:
+            raise _SweepStopped(code) from None
+        return code
     except AeRunError as error:
         return _report(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _report(RunFailed(f"{where}{error.strerror or error}"))
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:

@@ -19,11 +19,11 @@ def resolve(name: str) -> torch.device:
     mps = torch.backends.mps.is_available()
     if name == "auto":
         name = "cuda" if count else "mps" if mps else "cpu"
-    device = torch.device(name)
     there = ["auto", "cpu"] + ["cuda"] * (count > 0) + [f"cuda:{i}" for i in range(count)]
     there += ["mps"] * mps
     if name not in there:
         raise UserError(f"device={name}: not on this machine; choices here: {', '.join(there)}")
+    device = torch.device(name)
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
@@ -34,14 +34,6 @@ def describe(device: torch.device) -> str:
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     name = capabilities.get("cpu_name") or platform.processor() or platform.machine()
     return f"{name} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was asked to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
@@ -58,6 +50,6 @@ def keep_freed_memory() -> None:
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    # Older versions take at most 32 MiB; the other option alone would make matters worse.
+    if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, n) for n in (1 << 30, 32 << 20)):
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
-        mallopt(M_MMAP_THRESHOLD, 1 << 30)

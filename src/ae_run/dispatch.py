@@ -51,17 +51,17 @@ def run(raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str
         RunFailed: it was tried, and failed.
         Interrupted: it was stopped.
     """
-    task = raw["task"]
-    if task not in TASKS:
+    task = raw.get("task")
+    if not isinstance(task, str) or task not in TASKS:
         guess = nearest(str(task), TASKS)
         hint = f"; did you mean '{guess}'?" if guess else ""
         raise UserError(f"task={task}: no such task{hint} Choices: {', '.join(TASKS)}")
     key = "resume" if task == "train" else "run"
     other = "run" if task == "train" else "resume"
-    if raw[other] is not None:
+    if raw.get(other) is not None:
         raise UserError(f"{other}={raw[other]}: does not go with task={task}; use {key}=RUN_DIR")
     folder = None
-    if raw[key] is not None:
+    if raw.get(key) is not None:
         folder = RunFolder.open(str(raw[key]), key)
         if task != "search":  # which reads the run, but has a config of its own
             raw = _existing(folder, raw, overrides, task, key)
@@ -110,7 +110,9 @@ def _existing(
 def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
     """Take one value over; whole where the saved config has nothing there to put it into."""
     key = path[0]
-    if len(path) == 1 or not isinstance(target.get(key), dict):
+    if key not in source:  # ~KEY
+        target.pop(key, None)
+    elif len(path) == 1 or not isinstance(target.get(key), dict):
         target[key] = source[key]
     else:
         _copy(source[key], target[key], path[1:])

@@ -74,7 +74,7 @@ def _status(others: "list[Fit]") -> Iterator[None]:
 
 def evaluate_others(
     folder: RunFolder, config: Config, dataset: Dataset, device: "torch.device", again: bool
-) -> None:
+) -> bool:
     """Score the other seeds as the first one, but for what only figures show; then sum up.
 
     Args:
@@ -83,24 +83,32 @@ def evaluate_others(
         dataset: which they were trained on.
         device: to score on.
         again: whether to score those that have scores.
+
+    Returns:
+        Whether anything was scored.
     """
     from ae_run import evaluation, models
+    from ae_run.runs import note_scored, scored
     from ae_run.training import checkpoints
 
     shown = {"latent": None, "convergence": None, "tsne": ()}
-    scored = config.evaluate.model_copy(update=shown)
+    what = config.evaluate.model_copy(update=shown)
+    new = False
     paths = sorted(folder.file(FOLDER).glob("seed-*"), key=lambda p: int(p.name.split("-")[1]))
     for path in paths:
         other = RunFolder(path, quiet=True)
-        if again or not other.has("metrics.json"):
-            its = validate(other.read_yaml("config.yaml")).model_copy(update={"evaluate": scored})
+        if again or not scored(other):
+            its = validate(other.read_yaml("config.yaml")).model_copy(update={"evaluate": what})
             model = models.build(its.model, dataset.image_shape)
             checkpoints.load_weights(other, model)
             evaluation.evaluate(its, model, dataset, other, device)
-            other.update_json("run.json", status="finished")
+            note_scored(other)
+            new = True
+        other.update_json("run.json", status="finished")
     if paths:
         every = [folder, *(RunFolder(path) for path in paths)]
         folder.write_json(SUMMARY, _summary(every))
+    return new
 
 
 def _summary(folders: list[RunFolder]) -> dict[str, Any]:

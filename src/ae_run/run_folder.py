@@ -101,6 +101,8 @@ class RunFolder:
             self._lock.acquire()
         except Timeout:
             raise UserError(f"{self.path}: another process is working in this folder") from None
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written to: {error.strerror}") from None
         try:
             yield
         finally:
@@ -143,6 +145,8 @@ class RunFolder:
             content = yaml.safe_load(self.file(name).read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{self.file(name)}: not readable as YAML: {error}") from None
+        except OSError as error:
+            raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         if not isinstance(content, dict):
             raise UserError(f"{self.file(name)}: must hold a YAML mapping")
         return content
@@ -164,6 +168,8 @@ class RunFolder:
             raise UserError(f"{self.file(name)}: missing") from None
         except ValueError as error:
             raise UserError(f"{self.file(name)}: not readable as JSON: {error}") from None
+        except OSError as error:
+            raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         if not isinstance(content, dict):
             raise UserError(f"{self.file(name)}: must hold a JSON object")
         return content

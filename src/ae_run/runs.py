@@ -66,6 +66,8 @@ def start(
     from ae_run.training import Fit, check_monitor, precision
 
     device = devices.resolve(config.device)
+    if device.type == "mps" and config.train.precision == "float64":
+        raise UserError("train.precision=float64: not on device=mps; choices there: auto, float32")
     known: dict[str, Any] = {}
     if folder is not None and folder.has("run.json"):
         known = folder.read_json("run.json")
@@ -121,13 +123,20 @@ def _data_line(dataset: Dataset) -> str:
 
 
 @contextmanager
-def recorded(folder: RunFolder, phases: Phases) -> Iterator[None]:
-    """Keep `run.json` and the page true however the task ends, and explain the ending."""
+def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterator[None]:
+    """Keep `run.json` and the page true however the task ends, and explain the ending.
+
+    Without `training`, the task only looks at a run again: how that ended stays as it was.
+    """
     resume = f"go on with: ae-run resume={shlex.quote(str(folder.path))}"
     before = folder.read_json("run.json")
     started = time.perf_counter()
 
     def record(status: str, error: str | None = None) -> None:
+        if not training:
+            status, error = before.get("status", status), before.get("error")
+            if trained(folder):
+                status, error = "finished", None
         wall = round(before.get("wall_seconds", 0) + time.perf_counter() - started, 3)
         seconds = before.get("phases", {}) | phases.seconds
         folder.update_json(
@@ -160,8 +169,40 @@ def recorded(folder: RunFolder, phases: Phases) -> Iterator[None]:
     record("finished")
 
 
+def epochs_saved(folder: RunFolder) -> int:
+    """How many finished epochs the folder holds."""
+    return len(folder.read_csv("history.csv"))
+
+
+def trained(folder: RunFolder) -> bool:
+    """Whether the training went through to its end, as `training_facts` noted then."""
+    return folder.read_json("run.json").get("epochs_done") == epochs_saved(folder)
+
+
+def note_scored(folder: RunFolder) -> None:
+    """Note which weights the scores in the folder are of."""
+    folder.update_json("run.json", epochs_scored=epochs_saved(folder), epochs_drawn=None)
+
+
+def scored(folder: RunFolder) -> bool:
+    """Whether the scores in the folder are there, and of the last training."""
+    there = folder.has("metrics.json") and folder.has("artifacts.npz")
+    return there and folder.read_json("run.json").get("epochs_scored") == epochs_saved(folder)
+
+
+def note_drawn(folder: RunFolder) -> None:
+    """Note which scores the figures and the page are of."""
+    folder.update_json("run.json", epochs_drawn=epochs_saved(folder))
+
+
+def drawn(folder: RunFolder) -> bool:
+    """Whether figures and page are there, and of the last scores."""
+    known = folder.read_json("run.json").get("epochs_drawn")
+    return folder.has("report.html") and known == epochs_saved(folder)
+
+
 def _finished_epochs(folder: RunFolder) -> str:
-    count = len(folder.read_csv("history.csv"))
+    count = epochs_saved(folder)
     return f"{count} finished epoch{'' if count == 1 else 's'} saved"
 
 
@@ -183,7 +224,9 @@ def training_facts(run: "Fit") -> dict[str, Any]:
 
 def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
     """Refuse to go on with other data than the run began with."""
-    known = folder.read_json("run.json")["data"]
+    known = folder.read_json("run.json").get("data")
+    if known is None:
+        raise UserError(f"{folder.path}: holds no trained model of its own")
     key = "path" if known["name"] in ("folder", "npz", "idx") else "root"
     if known["fingerprint"] != dataset.fingerprint:
         raise UserError(

@@ -13,7 +13,18 @@ from ae_run.config import PLAIN_TASK, Config
 from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.run_folder import RunFolder
-from ae_run.runs import Phases, check_fingerprint, recorded, start, training_facts
+from ae_run.runs import (
+    Phases,
+    check_fingerprint,
+    drawn,
+    note_drawn,
+    note_scored,
+    recorded,
+    scored,
+    start,
+    trained,
+    training_facts,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -37,18 +48,18 @@ def train(job: Job) -> None:
         for name in dataset.skipped:
             folder.log(f"skipped, not readable: {name}")
         others = replicas.start_others(run, job.overrides)
-        epochs = 0
         with phases("train"):
             for _ in replicas.fit_all(run, others):
-                epochs += 1
-        if epochs:
+                pass
+        if not trained(folder):
             folder.update_json("run.json", **training_facts(run))
-        if epochs or not (folder.has("metrics.json") and folder.has("artifacts.npz")):
+        new = not scored(folder)
+        if new:
             _evaluate(config, run.model, dataset, folder, run.device, phases)
-        if others and (epochs or not folder.has(replicas.SUMMARY)):
+        if others:
             with phases("evaluate seeds"):
-                replicas.evaluate_others(folder, config, dataset, run.device, again=epochs > 0)
-        if epochs or not folder.has("report.html"):
+                new |= replicas.evaluate_others(folder, config, dataset, run.device, again=False)
+        if new or not drawn(folder):
             _draw(config, folder, phases)
     _say_result(folder)
 
@@ -69,7 +80,7 @@ def evaluate(job: Job) -> None:
         torch.set_num_threads(threads)
     model = models.build(config.model, dataset.image_shape)
     checkpoints.load_weights(folder, model)
-    with folder.lock(), recorded(folder, phases):
+    with folder.lock(), recorded(folder, phases, training=False):
         folder.write_yaml("config.yaml", config.dump())
         _evaluate(config, model, dataset, folder, device, phases)
         replicas.evaluate_others(folder, config, dataset, device, again=True)
@@ -87,7 +98,7 @@ def search(job: Job) -> None:
 def figures(job: Job) -> None:
     """Draw a run's figures again, and its page."""
     folder, phases = _folder(job), Phases()
-    with folder.lock(), recorded(folder, phases):
+    with folder.lock(), recorded(folder, phases, training=False):
         folder.write_yaml("config.yaml", job.raw | PLAIN_TASK)
         _draw(job.config, folder, phases)
     print(f"figures: {folder.file('figures')}")
@@ -116,6 +127,7 @@ def _evaluate(
     with phases("evaluate"):
         checkpoints.load_weights(folder, model)
         evaluation.evaluate(config, model, dataset, folder, device)
+    note_scored(folder)
 
 
 def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
@@ -126,9 +138,11 @@ def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
         drawing.draw(folder, config.figures)
     # The page tells the phases' times, but for its own.
     old = folder.read_json("run.json").get("phases", {})
-    folder.update_json("run.json", phases=old | phases.seconds, status="finished")
+    ended = {"status": "finished", "error": None} if trained(folder) else {}
+    folder.update_json("run.json", phases=old | phases.seconds, **ended)
     with phases("report"):
         pages.write(folder)
+    note_drawn(folder)
 
 
 def _folder(job: Job) -> RunFolder:

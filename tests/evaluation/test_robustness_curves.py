@@ -144,3 +144,8 @@ def test_a_level_beyond_the_corruptions_bounds_is_refused_before_training():
     assert str(error.value) == (
         "evaluate.robustness.occlusion: levels: 2 is no fraction: must be less than or equal to 1"
     )
+
+
+def test_without_a_possible_level_there_is_no_curve_of_the_runs_own_corruption():
+    config = configured("corruption=masking", "corruption.fraction=0.6", "evaluate.own_levels=[2]")
+    assert robustness.OWN not in robustness.curves(config)

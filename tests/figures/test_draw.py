@@ -129,3 +129,16 @@ def test_labels_beyond_the_class_names_are_numbered(make_run: MakeRun) -> None:
     folder = make_run()
     fake_run.change_arrays(folder, class_names=np.array(["only one"]))
     assert figures.draw(folder, fake_run.options())
+
+
+def test_an_animation_that_the_run_has_no_more_is_removed(make_run: MakeRun) -> None:
+    folder = make_run()
+    folder.file("figures").mkdir()
+    old = folder.file("figures") / "convergence.gif"
+    old.write_bytes(b"GIF89a")
+    run = folder.read_arrays("artifacts.npz")
+    folder.write_arrays(
+        "artifacts.npz", {k: v for k, v in run.items() if not k.startswith("convergence")}
+    )
+    figures.draw(folder, fake_run.options("png"))
+    assert not old.exists()

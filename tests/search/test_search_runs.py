@@ -225,3 +225,18 @@ def test_a_best_file_brings_its_own_options(name, cli):
     config = yaml.safe_load(Path("again/config.yaml").read_text())
     assert config["model"] == content["model"]
     assert config["corruption"]["name"] == {"denoising": "gaussian", "vae": "none"}[name]
+
+
+def test_a_model_of_several_stages_is_judged_by_its_last_one(cli):
+    result = cli(
+        *FAST, NAME, "model=dense_ae", "model.widths=[16]", "model.pretrain_epochs=3",
+        "train.epochs=2", "search.space=[train.lr=log(1e-3,1e-2)]", "search.n_trials=1",
+        "search.refit=none",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    (trial,) = trials()
+    assert list(trial.intermediate_values) == [1, 2]
+    facts = trial.user_attrs["facts"]
+    assert facts["epochs"] == 2 * 3 + 2
+    assert facts["best_epoch"] <= 2
+    assert trial.value == min(trial.intermediate_values.values())

@@ -52,6 +52,10 @@ class Step:
 
     generators = ()
 
+    def __init__(self):
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.optimizer = torch.optim.SGD([self.weight], lr=0.1)
+
     def __call__(self, index: Tensor) -> Tensor:
         return 2 * index.float()
 
@@ -65,12 +69,16 @@ def test_positions_are_copied_into_fixed_memory():
 def test_where_a_capture_fails_the_step_runs_by_itself_and_says_why_once():
     said = []
 
+    doubles = Step()
+
     def fails(_function, _generators):
+        doubles.weight.grad = torch.full((1,), torch.nan)  # recorded, and never computed
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
-    step = GraphStep(Step(), 2, said.append, fails)
+    step = GraphStep(doubles, 2, said.append, fails)
     for i in range(6):
         assert step(torch.tensor([i, i])).tolist() == [2 * i, 2 * i]
+    assert doubles.weight.grad is None
     assert said == [
         "no CUDA graph for this model's step, so it runs kernel by kernel: operation not permitted"
     ]

@@ -220,3 +220,12 @@ def test_snapshots_are_kept_every_few_epochs_and_survive_resuming():
     whole, cut = (RunFolder(Path(name)).read_arrays("snapshots.npz") for name in ("whole", "cut"))
     assert whole["epochs"].tolist() == [2, 4]
     assert all((whole[key] == cut[key]).all() for key in whole)
+
+
+def test_a_stop_between_two_epochs_is_heard():
+    loop = fit(make("a"))
+    next(loop)
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as stopped:
+        next(loop)
+    assert stopped.value.exit_code == 143

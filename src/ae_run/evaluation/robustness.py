@@ -34,7 +34,8 @@ def curves(config: Config) -> dict[str, RobustnessConfig]:
     if factors and corruptions.level(own) > 0 and _curve_of(own, found) is None:
         levels = (factor * corruptions.level(own) for factor in factors)
         possible = tuple(level for level in dict.fromkeys(levels) if _in_bounds(own, level))
-        found[OWN] = RobustnessConfig(corruption=own, levels=possible)
+        if possible:
+            found[OWN] = RobustnessConfig(corruption=own, levels=possible)
     return found
 
 

@@ -90,7 +90,7 @@ def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
             figure = figure_file.draw(run, style)
             extra = figure_file.files(run) if figure_file.files else {}
             if figure is None:
-                for suffix in FORMATS:
+                for suffix in (*FORMATS, "gif"):
                     with suppress(FileNotFoundError):
                         (target / f"{figure_file.name}.{suffix}").unlink()
                 continue

@@ -36,6 +36,12 @@ class RunData:
         cells = [row.get(name) for row in self.history]
         return np.array([float(cell) if cell else np.nan for cell in cells])
 
+    def lowest(self, name: str) -> float | None:
+        """The lowest value of a column in the last stage, when the whole model is trained."""
+        rows = [row for row in self.history if row.get("stage") == self.history[-1].get("stage")]
+        values = [float(row[name]) for row in rows if row.get(name)]
+        return min((value for value in values if np.isfinite(value)), default=None)
+
     def names(self, labels: np.ndarray | None = None) -> list[str]:
         """Class names, long enough for every label in `labels`."""
         known = [str(name) for name in self.arrays.get("class_names", ())]

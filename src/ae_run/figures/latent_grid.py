@@ -9,8 +9,8 @@ from ae_run.figures._style import Style
 
 TITLE = "A plane of the latent space"
 CAPTION = (
-    "Decoded codes in which two dimensions take the values written beside the grid, while all "
-    "others stay fixed."
+    "Decoded codes in which two dimensions go through the values beside the grid, in standard "
+    "deviations, while all others stay at the mean."
 )
 
 

@@ -15,7 +15,11 @@ CAPTION = (
     "Confusion of classifiers on the frozen codes, trained on training codes and scored on test: "
     "the share of each true class (a row) that was given each class (a column), in percent."
 )
-_NAMES = {"softmax": "softmax layer", "mlp": "four layers", "knn": "k nearest neighbours"}
+_NAMES = {
+    "softmax": "softmax layer",
+    "mlp": "hidden layers",
+    "knn": "k nearest neighbours",
+}
 _NUMBERED = 12
 
 

@@ -1,4 +1,4 @@
-"""The same test images, reconstructed while the model trains."""
+"""The same images, reconstructed while the model trains."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,7 +8,10 @@ from ae_run.figures._run_data import RunData
 from ae_run.figures._style import Style
 
 TITLE = "Reconstructions during training"
-CAPTION = "The same test images, reconstructed after so many epochs of training."
+CAPTION = (
+    "The same images, of validation or, where there is none, of training, reconstructed after so "
+    "many epochs."
+)
 _IMAGES, _EPOCHS = 10, 10
 
 

@@ -79,17 +79,17 @@ def _picture(where: Path, figure: figures.FigureFile) -> Picture | None:
     shown.sort(key=lambda path: path.stat().st_mtime_ns)
     best = shown[-1] if shown else None
     content = best.read_bytes() if best else b""
-    width, height = _css_size(content) if best and best.suffix == ".png" else (None, None)
+    width, height = css_size(content) if best and best.suffix == ".png" else (None, None)
     moving = where / f"{figure.name}.gif"
     return Picture(
         name=figure.name,
         title=figure.title,
         caption=figure.caption,
-        source=_data_uri(_MIME[best.suffix[1:]], content) if best else "",
+        source=data_uri(_MIME[best.suffix[1:]], content) if best else "",
         width=width,
         height=height,
         link=_relative(best or found[0]),
-        animation=_data_uri("image/gif", moving.read_bytes()) if moving in found else "",
+        animation=data_uri("image/gif", moving.read_bytes()) if moving in found else "",
         others=[(path.suffix[1:].upper(), _relative(path)) for path in found if path != best],
     )
 
@@ -103,7 +103,8 @@ def files(folder: RunFolder) -> list[tuple[str, str, str]]:
     ]
 
 
-def _css_size(png: bytes) -> tuple[int, int]:
+def css_size(png: bytes) -> tuple[int, int]:
+    """Width and height of a picture on a page, in CSS pixels: the same per inch for all."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as image:
@@ -111,7 +112,8 @@ def _css_size(png: bytes) -> tuple[int, int]:
         return round(image.width * scale), round(image.height * scale)
 
 
-def _data_uri(mime: str, content: bytes) -> str:
+def data_uri(mime: str, content: bytes) -> str:
+    """A file as an address that holds it, so that the page needs no other file."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 

@@ -51,9 +51,9 @@ def draw_levels(found: Sequence[Found], options: Mapping[str, Any], style: Style
         _line(axes, x, y, index, _label(options, found, index), style)
         first = first or (x, y.mean(1))
         top = max(top, 1.25 * float(y.max()))
-    if options.get("input", True):
+    if options.get("input", True) and first is not None:
         before = _curve(found[0].first, keys[0], "input_mse")
-        axes.plot(x, before, "--", color=style.muted, lw=1, label="corrupted input itself")
+        axes.plot(first[0], before, "--", color=style.muted, lw=1, label="corrupted input itself")
         axes.set_ylim(0, top)
     for level, text in options.get("marks", ()):
         _mark(axes, first, float(level), text, style)

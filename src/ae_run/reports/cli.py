@@ -124,9 +124,11 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
             if options.force:
                 maker.forget(report)
             todo |= {run.digest: run for run in maker.missing(report)}
-        except UserError as error:
-            without_data.append(f"{report.name}: {error}")
+        except UserError as problem:
+            without_data.append(f"{report.name}: {problem}")
             reports = [other for other in reports if other is not report]
+    if not reports:
+        raise UserError("; ".join(without_data))
     jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
     failures = [*without_data, *pool.run_all(list(todo.values()), maker.store, jobs)]
     for search in [one for report in reports for one in maker.missing_searches(report)]:
@@ -149,8 +151,8 @@ def _list(maker: Maker, reports: Sequence[spec.Report]) -> None:
         print(f"{report.name}: {report.title}")
         try:
             found = maker.found(report)
-        except UserError as error:
-            print(f"  {error}")
+        except UserError as problem:
+            print(f"  {problem}")
             found = {}
         for figure in maker.wanted(report):
             there = [found[name].budget for name in figure.runs if name in found]

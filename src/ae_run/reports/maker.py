@@ -53,6 +53,7 @@ class Maker:
         for name in self.needed(report):
             for run in self.planner.runs(report, name, self.budget, self.seeds):
                 self.store.forget(run.digest)
+        (self.store.root / report.name / _MADE).unlink(missing_ok=True)
 
     def missing(self, report: Report) -> list[Planned]:
         """The runs to be done."""

@@ -33,7 +33,7 @@ def pack(maker: Maker, reports: Sequence[Report], target: Path, limit: int = LIM
         UserError: the file cannot be written.
     """
     buffer, left_out = io.BytesIO(), []
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for paths in _pieces(maker, reports):
             needed = sum(_BLOCK + _whole_blocks(path.stat().st_size) for path in paths)
             if buffer.tell() + needed + _END > limit:

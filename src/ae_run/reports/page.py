@@ -5,7 +5,6 @@ One file that opens from disk and asks for nothing else, with the look of a run'
 
 import base64
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ae_run import report as run_pages
+from ae_run.report._pictures import css_size, data_uri
 from ae_run.reports import points
 from ae_run.reports.compare import Line, Side
 from ae_run.reports.results import Found
@@ -24,7 +24,6 @@ from ae_run.run_folder import write_bytes
 
 _LOOKS = Path(run_pages.__file__).parent / "templates"
 _TEMPLATES = Path(__file__).parent / "templates"
-_CSS_PER_INCH = 115
 
 
 @dataclass(frozen=True)
@@ -139,20 +138,12 @@ def _figure(figure: Figure, found: Mapping[str, Found], where: Path) -> dict[str
 
 
 def _picture(path: Path, figure: Figure) -> Picture:
-    from PIL import Image
-
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
-        scale = _CSS_PER_INCH / float(image.info.get("dpi", (100,))[0])
-        width, height = round(image.width * scale), round(image.height * scale)
+    width, height = css_size(content)
     name = path.stem.removeprefix(stem(figure, "")).lstrip("-")
     moving = path.with_name(f"{stem(figure, '')}-{name or figure.runs[0]}-{figure.draw}.gif")
-    animation = _data_uri("image/gif", moving.read_bytes()) if moving.is_file() else ""
-    return Picture(_data_uri("image/png", content), width, height, name, animation)
-
-
-def _data_uri(mime: str, content: bytes) -> str:
-    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+    animation = data_uri("image/gif", moving.read_bytes()) if moving.is_file() else ""
+    return Picture(data_uri("image/png", content), width, height, name, animation)
 
 
 def _run(one: Found) -> dict[str, Any]:

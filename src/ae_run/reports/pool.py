@@ -40,7 +40,7 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
     }
     try:
         for count, future in enumerate(as_completed(futures), 1):
-            run, error = futures[future], future.result()
+            run, error = futures[future], _error(future)
             took = f"{time.monotonic() - started:6.0f} s"
             if error is not None:
                 failures.append(f"{run.label}: {error}")
@@ -53,6 +53,16 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
     return failures
+
+
+def _error(future: Future[str | None]) -> str | None:
+    """What went wrong in a run, whatever it was; None where nothing did."""
+    try:
+        return future.result()
+    except (BrokenProcessPool, Interrupted):
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _summary(store: Store, run: Planned) -> str:

@@ -47,8 +47,6 @@ def write(report: Report, found: Mapping[str, Found], source: Path, target: Path
 
 def _facts(plan: Planned, run: RunData) -> dict[str, Any]:
     facts = {key: run.run.get(key) for key in _FACTS}
-    lowest = run.column("validation_mse")
-    known = lowest[np.isfinite(lowest)]
     return {
         "name": plan.name,
         "budget": plan.budget,
@@ -56,7 +54,7 @@ def _facts(plan: Planned, run: RunData) -> dict[str, Any]:
         "point": plan.point,
         "command": plan.command,
         **facts,
-        "history": {"validation_mse": float(known.min()) if known.size else None},
+        "history": {"validation_mse": run.lowest("validation_mse")},
         "metrics": _without(run.metrics, "confusion", "history"),
     }
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ae_run.errors import UserError
 from ae_run.figures._run_data import RunData, floats
 from ae_run.reports.plan import Planned
@@ -45,8 +43,8 @@ def value(run: RunData, metric: str) -> float:
     Args:
         run: the run.
         metric: a path in `metrics.json`, such as `probe.mlp.accuracy`; with `@0.45` the value of
-            a curve at that level. `history.validation_mse` is the lowest of a column, and
-            `run.data.twins.validation_in_train` a path in `run.json`.
+            a curve at that level. `history.validation_mse` is the lowest of a column in the
+            last stage, and `run.data.twins.validation_in_train` a path in `run.json`.
 
     Raises:
         UserError: the run has no such number.
@@ -54,10 +52,10 @@ def value(run: RunData, metric: str) -> float:
     path, _, level = metric.partition("@")
     keys = path.split(".")
     if keys[0] == "history":
-        column = run.column(keys[1])
-        if column.size and np.isfinite(column).any():
-            return float(np.nanmin(column))
-        raise UserError(f"{metric}: the run has no such column")
+        lowest = run.lowest(keys[1])
+        if lowest is None:
+            raise UserError(f"{metric}: the run has no such column")
+        return lowest
     found = dig(run.run, keys[1:]) if keys[0] == "run" else dig(run.metrics, keys)
     if level and isinstance(found, list):
         levels = dig(run.metrics, [*keys[:-1], "levels"])

@@ -1,7 +1,5 @@
 """The page of a search: one file that opens from disk, with the look of a run's page."""
 
-import base64
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ae_run import report
+from ae_run.report._pictures import css_size, data_uri
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures
 from ae_run.search.found import Found
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 _CSS = Path(report.__file__).parent / "templates" / "page.css"
 _TEMPLATES = Path(__file__).parent / "templates"
-_CSS_PER_INCH = 115
 _MOST_ROWS = 100
 
 
@@ -88,18 +86,14 @@ def _short(value: Any) -> str:
 
 
 def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
-    from PIL import Image
-
     pictures = []
     for name, (title, caption, _) in figures.FIGURES.items():
         path = folder.file(f"figures/{name}.png")
         if not path.is_file():
             continue
         content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            inches = image.info.get("dpi", (150, 150))[0]
-            width, height = (round(side / inches * _CSS_PER_INCH) for side in image.size)
-        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        width, height = css_size(content)
+        source = data_uri("image/png", content)
         pictures.append({"name": name, "title": title, "caption": caption, "source": source,
                          "width": width, "height": height})  # fmt: skip
     return pictures

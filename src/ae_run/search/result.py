@@ -95,7 +95,7 @@ def _facts(
     for trial, facts in zip(last, spent, strict=True):
         if trial.state == TrialState.PRUNED and facts.get("epochs"):
             planned = trial.params.get("train.epochs", search.epochs)
-            left = max(0, planned - facts["epochs"])
+            left = max(0, planned - facts.get("stage_epochs", facts["epochs"]))
             saved_epochs += left
             saved_seconds += left * facts["seconds"] / facts["epochs"]
     sampler = sum(f.get("sampler_seconds", 0.0) for f in spent)
@@ -131,7 +131,8 @@ def command(search: Search, trial: FrozenTrial) -> str:
         assert search.job.folder is not None
         return shlex.join(["ae-run", "task=evaluate", f"run={search.job.folder.path}", *args])
     if not any(arg.startswith("train.threads=") for arg in args):
-        args.append(f"train.threads={search.threads}")
+        threads = trial.user_attrs["facts"].get("threads", search.threads)
+        args.append(f"train.threads={threads}")
     return shlex.join(["ae-run", *args])
 
 

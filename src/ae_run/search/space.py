@@ -8,13 +8,10 @@ as one string. A key may point into a list: `model.channels.0`.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ae_run.components import nearest
 from ae_run.errors import UserError
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
 
 Value = bool | int | float | str | None
 Values = dict[str, Value]
@@ -39,17 +36,6 @@ class Parameter:
     choices: tuple[Value, ...] = ()
     when: tuple[str, Value] | None = None
     """Searched only while that other parameter has that value."""
-
-    def distribution(self) -> "BaseDistribution":
-        """The same for Optuna."""
-        from optuna import distributions as d
-
-        if self.kind == "categorical":
-            return d.CategoricalDistribution(self.choices)
-        if self.kind == "int":
-            step = int(self.step or 1)
-            return d.IntDistribution(int(self.low), int(self.high), log=self.log, step=step)
-        return d.FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def ends(self) -> tuple[Value, ...]:
         """The values at its bounds, or all its choices."""

@@ -122,16 +122,17 @@ class Trials:
         with phases("prepare"):
             run = runs.start(config, dataset, folder, self.label, lines)
         facts["parameters"] = sum(p.numel() for p in run.model.parameters())
+        facts["threads"] = folder.read_json("run.json")["threads"]
+        *_, last = (stage.name for stage in run.model.stages())
         with folder.lock(), runs.recorded(folder, phases), phases("train"):
-            loop = fit(run)
-            stage = None
+            loop, epoch = fit(run), 0
             with closing(loop):  # type: ignore[type-var]
                 for row in loop:
-                    score = row[f"validation_{run.monitor}"]
-                    if row["stage"] != stage:  # only the last stage's scores are the model's
-                        stage = row["stage"]
-                        facts.pop("score", None)
-                    pruned = self._report(trial, row["epoch"], config.train.epochs, score, facts)
+                    if row["stage"] == last:  # before it, the scores are those of a part
+                        epoch += 1
+                        score = row[f"validation_{run.monitor}"]
+                        pruned = self._report(trial, epoch, config.train.epochs, score, facts)
+                    facts |= {"epochs": row["epoch"], "stage_epochs": epoch}
                     if pruned:
                         break
             folder.update_json("run.json", **runs.training_facts(run))

@@ -40,11 +40,13 @@ Record = Callable[[Callable[[], Tensor], list[torch.Generator]], Recording]
 
 
 def record(function: Callable[[], Tensor], generators: list[torch.Generator]) -> Recording:
-    """Record on the current CUDA device."""
-    graph = torch.cuda.CUDAGraph()
+    """Record on the CUDA device of the generators."""
+    graph, device = torch.cuda.CUDAGraph(), generators[0].device
     for source in generators:
         graph.register_generator_state(source)
-    with torch.cuda.graph(graph):
+    # The stream that torch would take by itself is of the device that came first.
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.device(device), torch.cuda.graph(graph, stream=stream):
         output = function()
     return graph.replay, output
 
@@ -90,6 +92,8 @@ class GraphStep:
             )
         except RuntimeError as error:
             self._failed = True
+            # What was recorded has not run: the gradients hold nothing yet.
+            self._step.optimizer.zero_grad(set_to_none=True)
             reason = str(error).strip().partition("\n")[0]
             self._say(f"no CUDA graph for this model's step, so it runs kernel by kernel: {reason}")
 

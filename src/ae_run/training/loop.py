@@ -107,6 +107,8 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
                     save_epoch(run, progress, row, optimizer.state_dict())
                     bar.epoch(row, f"validation_{run.monitor}")
                     yield row
+                    if stop.signal_number is not None:
+                        raise Interrupted(f"stopped after epoch {row['epoch']}", stop.signal_number)
             finally:
                 bar.close()
 

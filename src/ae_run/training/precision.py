@@ -5,6 +5,7 @@ from torch import nn
 
 WIDE = 64
 """Convolution channels from which bfloat16 gains on a CPU that has it (measured)."""
+_DEFAULT_THREADS = torch.get_num_threads()  # before a run of this process sets its own
 SMALL = 200_000
 """Training images times epochs below which a run takes one thread."""
 
@@ -16,7 +17,7 @@ def threads(images: int, epochs: int, device: torch.device) -> int:
     cores, each waiting for its own threads, it costs all of them a factor of ten.
     """
     small = device.type == "cpu" and images * epochs < SMALL
-    return 1 if small else torch.get_num_threads()
+    return 1 if small else _DEFAULT_THREADS
 
 
 def choose(name: str, model: nn.Module, device: torch.device) -> str:

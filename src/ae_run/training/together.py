@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ae_run import corruptions
 from ae_run.data._batches import DeviceImages
+from ae_run.errors import Interrupted
 from ae_run.models import Autoencoder, _draws
 from ae_run.randomness import GeneratorNoise, derive_seed
 from ae_run.training import checkpoints, optimizers, precision
@@ -88,6 +89,8 @@ def fit_together(runs: Sequence[Fit]) -> Iterator[list[dict[str, Any]]]:
                 save_epoch(run, progresses[i], rows[-1], step.optimizer_state(i))
             bar.epoch(rows[0], f"validation_{first.monitor}")
             yield rows
+            if stop.signal_number is not None:
+                raise Interrupted(f"stopped after epoch {rows[0]['epoch']}", stop.signal_number)
 
 
 def _catch_up(runs: Sequence[Fit]) -> None:
