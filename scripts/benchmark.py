@@ -174,7 +174,7 @@ def start_up(repeats: int) -> list[Row]:
 
 
 def draw_growth(rows: list[Row], path: Path) -> None:
-    """A panel per axis, both scales logarithmic, with the line of proportion."""
+    """A panel per axis, mostly on logarithmic scales; the images with the line of proportion."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(row["axis"] for row in rows))
@@ -189,6 +189,12 @@ def draw_growth(rows: list[Row], path: Path) -> None:
             axis.legend(frameon=False)
         else:
             axis.set_ylim(min(y) / 3, max(y) * 3)
+        axis.set_xticks(x, [f"{v / 1000:g}k" if v >= 1000 else f"{v:g}" for v in x])
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+        if name == "code size":  # hardly any growth, to be seen against 0
+            axis.set_yscale("linear")
+            axis.set_ylim(0, 1.3 * max(y))
         axis.set_xlabel(name)
         axis.set_ylabel("seconds per epoch")
         axis.spines[["top", "right"]].set_visible(False)
