@@ -29,6 +29,12 @@ BAD = {
     "task=evaluate": ["run=RUN_DIR"],
     "task=[train]": ["task=['train']", "no such task"],
     "~task": ["no such task", "train"],
+    "modle=vae": ["modle: no such key", "did you mean 'model'?"],
+    "corruption.std=0.3": ["corruption.std: no such key", "choose another corruption="],
+    "corruption=masking corruption.share=0.3": ["corruption has fraction, value"],
+    "model.latent_dim=2,4": ["model.latent_dim=2,4: several values need -m", "[2,4]"],
+    "hepl": ["hepl: not readable as KEY=VALUE", "no spaces around ="],
+    "model.widths=[64": ["model.widths=[64: not readable as KEY=VALUE", "in pairs"],
     "device=cuda:00": ["device=cuda:00", "cpu"],
     "resume=/nowhere": ["resume=/nowhere", "no such run folder"],
     "task=figures run=/nowhere": ["run=/nowhere", "no such run folder"],
@@ -174,3 +180,14 @@ def test_a_sweep_ends_when_one_of_its_jobs_is_stopped(cli, monkeypatch, number, 
     monkeypatch.setattr("ae_run.dispatch.run", run)
     assert cli("-m", "seed=0,1,2").code == code
     assert len(started) == 1
+
+
+def test_a_torn_yaml_of_the_users_own_is_one_line(cli, tmp_path):
+    mine = tmp_path / "mine" / "model"
+    mine.mkdir(parents=True)
+    (mine / "torn.yaml").write_text("# torn\nlatent_dim: [1\n")
+    result = cli("--config-dir", "mine", "model=torn")
+    assert result.code == 2
+    assert "not readable as YAML" in result.err
+    assert "torn.yaml" in result.err
+    assert result.err.count("\n") == 1

@@ -117,6 +117,7 @@ def test_resuming_a_finished_run_completes_what_is_missing(run, cli):
     assert {name: (run / name).read_bytes() for name in before} == before
     assert (run / "report.html").exists()
     assert "epoch" not in result.out
+    assert result.out.startswith("digits-conv_ae: ")
 
 
 def test_only_some_keys_may_change_on_resume(run, cli):

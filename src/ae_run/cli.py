@@ -5,6 +5,7 @@ Every error ends as one message on stderr and an exit code: 2 for what the user 
 Nothing here imports torch; the tasks do.
 """
 
+import difflib
 import os
 import re
 import sys
@@ -172,6 +173,7 @@ class _SweepStopped(BaseException):
 def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     """Let Hydra compose and call `_job` once, or once per job of a sweep."""
     import hydra
+    import yaml
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -194,6 +196,8 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(_explain(error, args, extra)) from None
+        except yaml.YAMLError as error:
+            raise UserError(f"not readable as YAML: {' '.join(str(error).split())}") from None
         except _SweepStopped as stopped:
             codes.append(stopped.code)
         except SystemExit as end:  # argparse, and Hydra after printing a help text
@@ -219,21 +223,40 @@ def _environment(args: list[str]) -> Iterator[None]:
 
 def _explain(error: Exception, args: Sequence[str], extra: Sequence[Path]) -> str:
     """What was wrong with an override, in one line, with the nearest valid key."""
-    from ae_run.config_errors import nearest_key
-
     text = str(error)
     override = getattr(error, "override", None)
     if override is not None:
-        return f"{override}: not readable as KEY=VALUE: {text.splitlines()[0]}"
+        rule = "no spaces around =, brackets and quotes in pairs, and '…' around what has them"
+        return f"{override}: not readable as KEY=VALUE: {rule}"
+    several = re.search(r"(\S+=\S+,\S*)", text) if "sweep" in text else None
+    if several:
+        arg = next((arg for arg in args if "," in arg), several[1])
+        name, _, values = arg.partition("=")
+        return f"{arg}: several values need -m; one value that is a list is '{name}=[{values}]'"
     key = re.search(r"Could not override '([^']+)'", text)
     if key:
-        guess = nearest_key(key[1], _known_keys(args, extra))
-        return f"{key[1]}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
+        return f"{key[1]}: no such key{_hint(key[1], args, extra)}"
     if text.startswith("Error merging override ") and error.__cause__ is not None:
         reason = str(error.__cause__).strip().partition("\n")[0]
         return f"{text.removeprefix('Error merging override ')}: cannot be set there: {reason}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(line for line in lines if not line.startswith(("See http", "Set the env")))
+
+
+def _hint(key: str, args: Sequence[str], extra: Sequence[Path]) -> str:
+    """The nearest valid key; where nothing in its group is like it, what that group has."""
+    from ae_run.config_errors import nearest_key
+
+    known = _known_keys(args, extra)
+    parent, _, leaf = key.rpartition(".")
+    siblings = [k.removeprefix(f"{parent}.") for k in known if k.startswith(f"{parent}.")]
+    if parent and not difflib.get_close_matches(leaf, siblings, cutoff=0.6):
+        names = sorted({name.partition(".")[0] for name in siblings} - {"name"})
+        if not names:
+            return f"; {parent} has no options as it is chosen; choose another {parent}=…"
+        return f"; {parent} has {', '.join(names)}"
+    guess = nearest_key(key, [*known, *components.groups(extra)])
+    return f"; did you mean '{guess}'?" if guess else ""
 
 
 def _known_keys(args: Sequence[str], extra: Sequence[Path]) -> list[str]:

@@ -33,7 +33,9 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     name = capabilities.get("cpu_name") or platform.processor() or platform.machine()
-    return f"{name} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+    count = torch.get_num_threads()
+    threads = "1 thread" if count == 1 else f"{count} threads"
+    return f"{name} ({threads})" if device.type == "cpu" else device.type
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h

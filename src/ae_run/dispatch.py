@@ -94,6 +94,8 @@ def _existing(
         if path in ("task", key):
             continue
         allowed = _ALLOWED[task]
+        if saved["train"]["schedule"] != "constant" and path != "train.epochs":
+            allowed = tuple(a for a in allowed if a != "train.epochs")
         if not any(path == a or path.startswith(f"{a}.") for a in allowed):
             may = ", ".join(allowed) or "nothing"
             raise UserError(f"{path}: cannot change for {key}={raw[key]}; may change: {may}")

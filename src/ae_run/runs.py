@@ -107,7 +107,7 @@ def start(
     }
     folder.write_json("run.json", known | facts)
     where = f"{facts['device_name']}, {chosen}"
-    folder.say(f"{label}: {facts['parameters']:,} parameters on {where}")
+    folder.say(f"{facts['label']}: {facts['parameters']:,} parameters on {where}")
     folder.say(_data_line(dataset))
     return run
 

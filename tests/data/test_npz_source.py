@@ -175,7 +175,7 @@ def test_nothing_is_ever_unpickled(tmp_path):
     with pytest.raises(UserError, match="object array"):
         load(tmp_path, images=np.array([Evil()], object), labels=LABELS)
     np.save(tmp_path / "mine.npy", np.array([Evil()], object))
-    with pytest.raises(UserError, match="not readable"):
+    with pytest.raises(UserError, match="no .npz file"):
         npz.load(make_config("npz", path=str(tmp_path / "mine.npy")))
 
 
@@ -203,3 +203,9 @@ def test_a_single_array_is_refused_with_the_right_way(tmp_path):
 def test_a_missing_path_is_one_clear_error(name, path, words):
     with pytest.raises(UserError, match=words):
         data.load(make_config(name, path=path))
+
+
+def test_a_text_file_is_no_npz(tmp_path):
+    (tmp_path / "a.npz").write_text("images\n")
+    with pytest.raises(UserError, match=r"a\.npz: no \.npz file"):
+        npz.load(make_config("npz", path=str(tmp_path / "a.npz")))

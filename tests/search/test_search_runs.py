@@ -36,6 +36,10 @@ def test_a_search_leaves_its_results_and_the_best_run_repeats_to_the_same_bytes(
     page = (FOLDER / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 5
     assert "http://" not in page.replace("http://www.w3.org", "")
+    linked = FOLDER / re.search(r'href="(refit/[^"]+)"', page)[1]
+    assert linked.is_file()
+    mse = json.loads((linked.parent / "metrics.json").read_text())["mse"]
+    assert f"<td>{mse:.5f}</td>" in page
     found = json.loads((FOLDER / "search.json").read_text())
     assert found["best"]["number"] == int(best["number"])
     assert found["best"]["value"] == float(best["value"])

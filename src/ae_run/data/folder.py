@@ -34,6 +34,8 @@ def load(config: Config) -> Source:
     if config.path is None:
         raise UserError("data.path=null: must name your folder of images: data.path=FOLDER")
     root = Path(config.path).expanduser()
+    if root.is_file():
+        raise UserError(f"data.path={root}: is a file; data=npz and data=idx read files")
     if not root.is_dir():
         raise UserError(f"data.path={root}: no such folder")
     split = (root / "train").is_dir() and (root / "test").is_dir()
@@ -58,8 +60,8 @@ def _files(root: Path) -> tuple[Path, list[Path]]:
     found = [path for path in found if path.is_file()]  # a link may lead nowhere
     if not found:
         raise UserError(
-            f"data.path={root}: holds no images; must hold one sub-folder per class with the "
-            "images in it (one sub-folder with all of them, if there are no classes)"
+            f"data.path={root}: holds no sub-folder with images; must hold one per class (one "
+            "sub-folder with all of them, if there are no classes)"
         )
     return root, sorted(found)
 

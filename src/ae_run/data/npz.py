@@ -36,6 +36,8 @@ def load(config: Config) -> Source:
         with path.open("rb") as file:  # numpy, given a path, leaves a torn file open
             train, test = _read(file, path, config)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if not zipfile.is_zipfile(path):
+            raise UserError(f"data.path={path}: no .npz file, as numpy.savez writes them") from None
         raise UserError(f"data.path={path}: not readable as .npz: {error}") from None
     if test is None and config.test_labels_key:
         raise UserError("data.test_labels_key: needs data.test_images_key as well")

@@ -29,7 +29,8 @@ class Pca:
 
         x = train.images.reshape(len(train), -1).astype(np.float32)
         x /= 255
-        pca = PCA(min(latent_dim, *x.shape), copy=False, random_state=0).fit(x)
+        with np.errstate(invalid="ignore"):  # the shares of a variance that is 0
+            pca = PCA(min(latent_dim, *x.shape), copy=False, random_state=0).fit(x)
         mean, components = (torch.from_numpy(a) for a in (pca.mean_, pca.components_))
         return cls(mean.to(device), components.to(device))
 

@@ -10,7 +10,10 @@ from ae_run.figures._scatter import class_legend, legend_columns
 from ae_run.figures._style import Style, plain
 
 TITLE = "Codes in 3-D"
-CAPTION = "Codes of test images on their three principal axes, and by t-SNE into three dimensions."
+CAPTION = (
+    "Codes of test images on their three principal axes; beside it by t-SNE into three dimensions, "
+    "where `evaluate.tsne` asks for that."
+)
 
 
 def draw(run: RunData, style: Style) -> Figure | None:
@@ -41,6 +44,8 @@ def draw(run: RunData, style: Style) -> Figure | None:
             axes.scatter(*mine.T, s=7, c=style.color(label), marker=style.marker(label), lw=0)
         for axis, name in zip(("x", "y", "z"), axis_names, strict=True):
             axes.set(**{f"{axis}label": plain(str(name), 30)})
+            getattr(axes, f"{axis}axis").labelpad = 8
+        axes.locator_params(nbins=4)
         axes.set_title(title)
         # The z label lies outside what the layout knows of.
         axes.set_box_aspect(None, zoom=0.88)

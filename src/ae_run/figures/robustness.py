@@ -12,7 +12,9 @@ TITLE = "Robustness"
 CAPTION = (
     "Error of the reconstruction against the clean image when the input is corrupted ever more, "
     "on the same corrupted test images for every model. Dashed: the error of the corrupted input "
-    "itself. Where the solid line is below it, the model removes more than it loses."
+    "itself; PCA has as many numbers as the code. Own: the corruption that the run was trained "
+    "with, around its level. Where the solid line is below the dashed, the model removes more than "
+    "it loses."
 )
 _PER_ROW = 3
 

@@ -37,6 +37,7 @@ def write(folder: RunFolder, search: "Search", facts: dict[str, Any], found: Fou
         space=[(p.key, p.summary(), _short(facts["best"]["params"].get(p.key)))
                for p in search.space],
         pictures=_pictures(folder),
+        final=_final(folder, facts, search),
         header=header,
         rows=rows[:_MOST_ROWS],
         more=len(rows) if len(rows) > _MOST_ROWS else None,
@@ -58,6 +59,22 @@ def _tiles(facts: dict[str, Any], found: Found) -> list[tuple[str, str, str]]:
         text = f"{facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s"
         tiles.append(("saved by pruning", f"{facts['pruned_share']:.0%} pruned", text))
     return tiles
+
+
+def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[str, Any] | None:
+    """The best run's own folder and its scores on test, where it has them."""
+    name = f"refit/{facts['best']['number']}"
+    run = RunFolder(folder.file(name))
+    if not (run.has("metrics.json") and run.has("report.html")):
+        return None
+    metrics = run.read_json("metrics.json")
+    rows = [("MSE", f"{metrics['mse']:.5f}"), ("MSE of PCA with as many numbers",
+             f"{metrics['baseline']['pca']['mse']:.5f}")]  # fmt: skip
+    if search.options.objective == "probe":
+        rows = [(f"accuracy, {kind}", f"{probe['accuracy']:.4f}")
+                for kind, probe in (metrics.get("probe") or {}).items()]  # fmt: skip
+    trained = search.options.refit.replace("+", " + ")
+    return {"page": f"{name}/report.html", "rows": rows, "trained": trained}
 
 
 def _rows(found: Found) -> tuple[list[str], list[list[str]]]:

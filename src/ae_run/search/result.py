@@ -22,17 +22,24 @@ _LEAST_FOR_IMPORTANCES = 4
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
-def finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
+def finish(
+    search: Search, found: study.TakingStudy, seconds: float
+) -> tuple[dict[str, Any], Found]:
     """Write everything down, and say the main numbers.
+
+    Returns:
+        What `page.write` takes, for when the best run has its scores.
 
     Raises:
         RunFailed: no trial is complete.
     """
     with FileLock(search.folder.file(".result.lock")):  # others may end at the same moment
-        _finish(search, found, seconds)
+        return _finish(search, found, seconds)
 
 
-def _finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
+def _finish(
+    search: Search, found: study.TakingStudy, seconds: float
+) -> tuple[dict[str, Any], Found]:
     trials = [t for t in found.get_trials(deepcopy=False) if "dropped" not in t.user_attrs]
     last = study.slots(trials)
     folder = search.folder
@@ -57,6 +64,7 @@ def _finish(search: Search, found: study.TakingStudy, seconds: float) -> None:
     figures.draw(data, folder, search.config.figures)
     page.write(folder, search, facts, data)
     folder.say(_summary(search, facts))
+    return facts, data
 
 
 def _row(search: Search, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str, Any]:

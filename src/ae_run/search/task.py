@@ -4,7 +4,7 @@ from ae_run import data, runs
 from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, UserError
-from ae_run.search import crew, prepare, refit, result, storage, study
+from ae_run.search import crew, page, prepare, refit, result, storage, study
 from ae_run.training.interrupts import stop_requests
 
 
@@ -56,8 +56,9 @@ def _search(search: prepare.Search, dataset: Dataset, opened: storage.Opened) ->
     except Interrupted as end:
         end.args = (f"{end}; the same command goes on",)
         raise
-    result.finish(search, found, seconds)
+    facts, data = result.finish(search, found, seconds)
     refit.refit(search, found)
+    page.write(search.folder, search, facts, data)
 
 
 def _check_fresh(search: prepare.Search, found: study.TakingStudy) -> None:
