@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", nargs="+", metavar="ID", help="the runs of these rows alone")
     parser.add_argument(
         "--budget", choices=("quick", "full"), default="quick",
-        help="quick: fewer epochs and images, half an hour on two cores; full: the reports' own "
+        help="quick: fewer epochs and images, 23 minutes on two cores; full: the reports' own "
         "(ours: at most as many epochs)",
     )  # fmt: skip
     parser.add_argument("--seeds", type=_positive, default=3, help="of every curve (3)")
