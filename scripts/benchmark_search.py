@@ -83,12 +83,13 @@ def workers(folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def overhead(folder: Path, trials: int) -> dict[str, Any]:
-    """The sampler's time in a search of very short trials."""
+    """The sampler's time in a search of trials that take about half a second."""
     path = search(
-        folder, "overhead", f"search.n_trials={trials}", "train.epochs=2", "data.limit=400",
+        folder, "overhead", f"search.n_trials={trials}", "train.epochs=8", "data.limit=400",
     )  # fmt: skip
     facts: dict[str, Any] = json.loads((path / "search.json").read_text())
-    return {"trials": trials, **{k: v for k, v in facts.items() if k.startswith("sampler_")}}
+    known = {k: v for k, v in facts.items() if k.startswith("sampler_")}
+    return {"trials": trials, "seconds_per_trial": facts["trial_seconds"] / trials, **known}
 
 
 def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
