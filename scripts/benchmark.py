@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from contenders import unpack_mnist
+from contenders import NETS, unpack_mnist
+
+import ae_run
 
 HERE = Path(__file__).parent
 MNIST = HERE.parent / "outputs" / "benchmark"  # torchvision's, unpacked before anything is timed
@@ -109,10 +111,6 @@ def full_runs(device: str) -> list[Row]:
 
 def precisions(device: str, seeds: int = 3) -> list[Row]:
     """Test MSE of the wide net in bfloat16 and in float32: same data, same seeds."""
-    from contenders import NETS
-
-    import ae_run
-
     rows = []
     for seed in range(seeds):
         row: Row = {"seed": seed}

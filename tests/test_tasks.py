@@ -1,6 +1,7 @@
 """The way through the program: what a run leaves, and what repeats from its folder alone."""
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -272,3 +273,12 @@ def test_a_curve_that_was_dropped_on_evaluation_is_gone(run, cli):
     result = cli("task=evaluate", f"run={run}", "~evaluate.robustness.gaussian")
     assert result.code == 0, result.err
     assert "gaussian" not in read(run, "metrics.json")["robustness"]
+
+
+@pytest.mark.skipif("AE_RUN_DATA" not in os.environ, reason="needs the published data")
+def test_a_run_whose_root_was_moved_is_scored_with_the_new_one(cli, monkeypatch, tmp_path):
+    root = os.environ["AE_RUN_DATA"]
+    run = cli("data=mnist", *FAST).folder
+    monkeypatch.setenv("AE_RUN_DATA", str(tmp_path))
+    result = cli("task=evaluate", f"run={run}", f"data.root={root}")
+    assert result.code == 0, result.err

@@ -5,7 +5,6 @@ Every error ends as one message on stderr and an exit code: 2 for what the user 
 Nothing here imports torch; the tasks do.
 """
 
-import difflib
 import os
 import re
 import sys
@@ -132,8 +131,8 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     normal = []
     for arg in args:
-        if reads_a_run and arg.startswith("data.path="):
-            normal.append(f"++{arg}")  # a key of the run's data, not of the default's
+        if reads_a_run and arg.startswith(("data.root=", "data.path=")):
+            normal.append(f"++{arg}")  # a key of the run's data, which the default's may not have
             continue
         match = re.fullmatch(r"(\w+)=([\w.,/-]+)", arg)
         if match and match[1] in groups:
@@ -248,15 +247,15 @@ def _hint(key: str, args: Sequence[str], extra: Sequence[Path]) -> str:
     from ae_run.config_errors import nearest_key
 
     known = _known_keys(args, extra)
-    parent, _, leaf = key.rpartition(".")
-    siblings = [k.removeprefix(f"{parent}.") for k in known if k.startswith(f"{parent}.")]
-    if parent and not difflib.get_close_matches(leaf, siblings, cutoff=0.6):
-        names = sorted({name.partition(".")[0] for name in siblings} - {"name"})
-        if not names:
-            return f"; {parent} has no options as it is chosen; choose another {parent}=…"
-        return f"; {parent} has {', '.join(names)}"
     guess = nearest_key(key, [*known, *components.groups(extra)])
-    return f"; did you mean '{guess}'?" if guess else ""
+    parent = key.rpartition(".")[0]
+    if not parent or (guess and guess.rpartition(".")[0] == parent):
+        return f"; did you mean '{guess}'?" if guess else ""
+    below = [k.removeprefix(f"{parent}.") for k in known if k.startswith(f"{parent}.")]
+    names = sorted({name.partition(".")[0] for name in below} - {"name"})
+    if not names:
+        return f"; {parent} has no options as it is chosen; choose another {parent}=…"
+    return f"; {parent} has {', '.join(names)}"
 
 
 def _known_keys(args: Sequence[str], extra: Sequence[Path]) -> list[str]:

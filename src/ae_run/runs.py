@@ -227,8 +227,8 @@ def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
     known = folder.read_json("run.json").get("data")
     if known is None:
         raise UserError(f"{folder.path}: holds no trained model of its own")
-    key = "path" if known["name"] in ("folder", "npz", "idx") else "root"
     if known["fingerprint"] != dataset.fingerprint:
+        key = "path" if "path" in folder.read_yaml("config.yaml")["data"] else "root"
         raise UserError(
             f"{folder.path}: data.name={known['name']} gives other images or splits than this run "
             f"began with (fingerprint {dataset.fingerprint[:9]}, not {known['fingerprint'][:9]}); "

@@ -88,10 +88,10 @@ def _run(options: argparse.Namespace) -> int:
         if row not in rows:
             raise UserError(f"--rows {row}: there is none; choices: {', '.join(sorted(rows))}")
     maker = Maker(
-        Store(ROOT), options.budget, options.seeds, options.figure or (), options.rows or ()
-    )
+        Store(ROOT), options.budget, options.seeds, options.figure or (), options.rows or (),
+        Planner(download=not options.list),
+    )  # fmt: skip
     if options.list:
-        maker.planner = Planner(download=False)
         _list(maker, reports)
         return 0
     ROOT.mkdir(parents=True, exist_ok=True)
@@ -118,24 +118,25 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
     from ae_run.reports import pool, reference, searches
 
     todo: dict[str, Planned] = {}
+    possible: list[spec.Report] = []
     without_data: list[str] = []
-    for report in list(reports):
+    for report in reports:
         try:
             if options.force:
                 maker.forget(report)
             todo |= {run.digest: run for run in maker.missing(report)}
+            possible.append(report)
         except UserError as problem:
             without_data.append(f"{report.name}: {problem}")
-            reports = [other for other in reports if other is not report]
-    if not reports:
+    if not possible:
         raise UserError("; ".join(without_data))
     jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
     failures = [*without_data, *pool.run_all(list(todo.values()), maker.store, jobs)]
-    for search in [one for report in reports for one in maker.missing_searches(report)]:
+    for search in [one for report in possible for one in maker.missing_searches(report)]:
         error = searches.run(search, ROOT, jobs)
         if error is not None:
             failures.append(f"{search.report}/{search.name}: {error}")
-    for report in reports:
+    for report in possible:
         target = ROOT / report.name
         made = maker.make(report, target)
         print(f"{report.name}: {target / 'index.html'}{'' if made else ' (nothing new)'}")

@@ -17,8 +17,6 @@ from ae_run.search.space import Values
 
 def refit(search: Search, found: study.TakingStudy) -> None:
     """Train, score and print, unless it is done already or another machine does it."""
-    if search.options.refit == "none":
-        return
     top = best(study.slots(found.get_trials(deepcopy=False)), search.options)
     assert top is not None
     path = search.folder.file(f"refit/{top.number}")

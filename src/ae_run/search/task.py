@@ -57,8 +57,9 @@ def _search(search: prepare.Search, dataset: Dataset, opened: storage.Opened) ->
         end.args = (f"{end}; the same command goes on",)
         raise
     facts, data = result.finish(search, found, seconds)
-    refit.refit(search, found)
-    page.write(search.folder, search, facts, data)
+    if search.options.refit != "none":
+        refit.refit(search, found)
+        page.write(search.folder, search, facts, data)
 
 
 def _check_fresh(search: prepare.Search, found: study.TakingStudy) -> None:
