@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 
+SNAPSHOTS = "snapshots.npz"
+"""Reconstructions of the same images, taken while training."""
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file in one step: a reader sees the old content or the new, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")

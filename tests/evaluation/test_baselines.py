@@ -5,8 +5,8 @@ import pytest
 import torch
 from evaluation_helpers import CPU, Linear, make_dataset, make_part
 
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation.baselines import Pca, baselines
+from ae_run.images import DeviceImages
 
 
 def flat(part):

@@ -8,8 +8,9 @@ import torch
 from evaluation_helpers import CPU, Function, Linear, WithPrior, configured, make_dataset
 
 from ae_run.errors import RunFailed
-from ae_run.evaluation import evaluate, snapshots
+from ae_run.evaluation import evaluate
 from ae_run.run_folder import RunFolder
+from ae_run.training import snapshots
 
 SMALL = ("evaluate.points=30", "evaluate.probe.mlp.epochs=3")
 PROMISED = {

@@ -15,8 +15,8 @@ import pytest
 import torch
 from training_runs import CPU, make
 
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted, RunFailed
+from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, conv_ae
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, fit

@@ -12,16 +12,16 @@ import torch
 
 from ae_run.config import Config
 from ae_run.data import Dataset, Part
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import RunFailed
-from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness, snapshots
+from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays
-from ae_run.evaluation.meter import Meter
+from ae_run.images import DeviceImages
+from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed, image_keys
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 Arrays = dict[str, np.ndarray]
 Metrics = dict[str, Any]
@@ -60,7 +60,8 @@ def evaluate(
     arrays |= examples.samples(dataset.train, options.grid)
     arrays |= examples.reconstructions(config, model, images, keys, test.labels)
     arrays |= examples.worst(model, images, per_image, options.grid)
-    arrays |= _prefixed("snapshots", snapshots.read(folder))
+    if folder.has(SNAPSHOTS):
+        arrays |= _prefixed("snapshots", folder.read_arrays(SNAPSHOTS))
     for name, curve in robustness.curves(config).items():
         scores, pictures = robustness.curve(curve, model, pca, images, keys, size)
         metrics["robustness"][name] = scores

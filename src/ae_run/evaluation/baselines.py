@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ae_run.data import Part
-from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.meter import Meter
+from ae_run.images import DeviceImages
+from ae_run.meter import Meter
 from ae_run.models._base import mse
 
 

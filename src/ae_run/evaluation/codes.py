@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ae_run.data import Part
-from ae_run.data._batches import DeviceImages
+from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
 
 

@@ -6,9 +6,7 @@ import torch
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Part
-from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.meter import pairs
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.models import Autoencoder
 
 Arrays = dict[str, np.ndarray]

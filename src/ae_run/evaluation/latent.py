@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ae_run.config import LatentConfig
 from ae_run.evaluation.codes import Codes
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import to_uint8
 from ae_run.models import Autoencoder
 from ae_run.randomness import generator
 

@@ -3,16 +3,15 @@
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from ae_run import corruptions
 from ae_run.config import Config, CorruptionConfig, RobustnessConfig
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
-from ae_run.evaluation.meter import Meter, pairs
+from ae_run.images import DeviceImages, pairs, to_uint8
+from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.models._base import mse
 from ae_run.randomness import KeyedNoise
@@ -123,9 +122,3 @@ def denoising(
         "input": before.means(),
         "output": after.means(),
     }
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """Float images in [0, 1] as uint8 of the same shape."""
-    array: np.ndarray = images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
-    return array

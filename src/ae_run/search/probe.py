@@ -9,9 +9,9 @@ import torch
 from ae_run import devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset, Part
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.probes import Splits, mlp_epochs
+from ae_run.images import DeviceImages
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints
 

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from ae_run import corruptions, devices
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted, UserError
-from ae_run.evaluation.snapshots import Snapshots
+from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder, Stage
 from ae_run.randomness import GeneratorNoise, generator
 from ae_run.run_folder import RunFolder
@@ -28,6 +27,7 @@ from ae_run.training.checkpoints import Progress
 from ae_run.training.cuda_graph import AnyStep, GraphStep
 from ae_run.training.interrupts import StopRequest, stop_requests
 from ae_run.training.progress_bar import ProgressBar
+from ae_run.training.snapshots import Snapshots
 from ae_run.training.step import Step, batches, names, summed
 from ae_run.training.step_losses import StepLosses, check_finite
 from ae_run.training.validation import Validator

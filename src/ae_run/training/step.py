@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ae_run import corruptions
 from ae_run.config import Config
-from ae_run.data._batches import DeviceImages
+from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, Stage
 from ae_run.randomness import GeneratorNoise, derive_seed, generator
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ae_run import corruptions
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted
+from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder, _draws
 from ae_run.randomness import GeneratorNoise, derive_seed
 from ae_run.training import checkpoints, optimizers, precision

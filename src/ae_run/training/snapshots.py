@@ -10,14 +10,10 @@ import torch
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.meter import pairs
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.models import Autoencoder
 from ae_run.randomness import image_keys
-from ae_run.run_folder import RunFolder
-
-FILE = "snapshots.npz"
+from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 
 class Snapshots:
@@ -59,7 +55,7 @@ class Snapshots:
             images = np.concatenate([old["images"][earlier], images])
             epochs = np.concatenate([old["epochs"][earlier], epochs])
         inputs = {"target": to_uint8(self._target), "input": to_uint8(self._x_in)}
-        self._folder.write_arrays(FILE, {"images": images, "epochs": epochs, **inputs})
+        self._folder.write_arrays(SNAPSHOTS, {"images": images, "epochs": epochs, **inputs})
 
 
 def read(folder: RunFolder) -> dict[str, np.ndarray]:
@@ -68,4 +64,4 @@ def read(folder: RunFolder) -> dict[str, np.ndarray]:
     `images` (E, m, C, H, W) after the `epochs` (E,), and what went in, `target` and `input`
     (m, C, H, W); all images uint8.
     """
-    return folder.read_arrays(FILE) if folder.has(FILE) else {}
+    return folder.read_arrays(SNAPSHOTS) if folder.has(SNAPSHOTS) else {}
