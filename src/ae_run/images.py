@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ae_run.corruptions import Corrupt
-from ae_run.randomness import KeyedNoise
+from ae_run.randomness import KeyedNoise, image_keys
 
 
 class DeviceImages:
@@ -34,6 +34,10 @@ class DeviceImages:
         """All images in order: float (B, C, H, W), B ≤ size."""
         for start in range(0, len(self), size):
             yield self.slice(start, start + size)
+
+    def keys(self) -> Tensor:
+        """A 63-bit key per image, from its bytes: int64 (N,) on the images' device."""
+        return image_keys(self._images.cpu().numpy()).to(self.device)
 
     @property
     def device(self) -> torch.device:

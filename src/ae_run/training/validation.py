@@ -22,7 +22,7 @@ class Validator:
     ) -> None:
         self._images = DeviceImages(part.images, device, dtype)
         self._keys = image_keys(part.images).to(device)
-        self._corrupt = corruptions.build(config.corruption)
+        self._corrupt = corruptions.of_split(config.corruption, self._images, self._keys)
         self._batch_size = config.evaluate.batch_size
         self._seed = config.seed
 
