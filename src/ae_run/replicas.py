@@ -43,12 +43,12 @@ def fit_all(run: "Fit", others: "list[Fit]") -> Iterator[None]:
     On a CPU, a batched model is no faster than one model after the other.
     """
     from ae_run.runs import training_facts
-    from ae_run.training import fit, together
+    from ae_run.training import batched, fit
 
     with _status(others):
-        reason = together.why_not(run) if others else None
+        reason = batched.why_not(run) if others else None
         if others and run.device.type == "cuda" and reason is None:
-            for _ in together.fit_together([run, *others]):
+            for _ in batched.fit_batched([run, *others]):
                 yield
         else:
             if others and run.device.type == "cuda":

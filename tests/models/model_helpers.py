@@ -63,6 +63,7 @@ def train(
 ) -> list[float]:
     """Take so many steps of a stage on one batch, or its closed form; return the losses."""
     target = x if target is None else target
+    stage.begin()
     if stage.solve is not None:
         with torch.no_grad():
             stage.solve(lambda: iter([(x, target)]), lambda: iter([(x, target)]))
