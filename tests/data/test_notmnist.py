@@ -168,8 +168,8 @@ def test_offline_the_message_says_what_to_do(tmp_path):
 
 def test_the_idx_variant_has_its_own_test_set(tmp_path, monkeypatch):
     files = mnist_files()
-    digests = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(notmnist, "_IDX_FILES", digests)
+    hashes = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in files.items()}
+    monkeypatch.setattr(notmnist, "_IDX_HASHES", hashes)
     with serving({f"/{name}": content for name, content in files.items()}) as server:
         changes = {"variant": "idx", "root": str(tmp_path), "mirrors": [server.url]}
         source = notmnist.load(make_config("notmnist", **changes))

@@ -7,15 +7,43 @@ big-endian uint32, then the data, big-endian, last dimension fastest.
 import gzip
 import math
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 
+from ae_run.data import _arrays, _cache
 from ae_run.errors import UserError
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _LARGEST = 1 << 32  # bytes of data; a wrong header must not fill the memory
+
+
+def decode_set(paths: Iterable[Path]) -> _cache.Arrays:
+    """The arrays of a data set that is published in MNIST's four files.
+
+    Args:
+        paths: images and labels of train, then of test.
+
+    Raises:
+        UserError: see `read`, `_arrays.to_images` and `_arrays.one_per_image`.
+    """
+    images, labels, test_images, test_labels = paths
+    return {
+        "images": _read_images(images),
+        "labels": _read_labels(labels),
+        "test_images": _read_images(test_images),
+        "test_labels": _read_labels(test_labels),
+    }
+
+
+def _read_images(path: Path) -> np.ndarray:
+    return _arrays.to_images(read(path), str(path))
+
+
+def _read_labels(path: Path) -> np.ndarray:
+    return _arrays.one_per_image(read(path), str(path)).astype(np.int64)
 
 
 def read(path: Path) -> np.ndarray:

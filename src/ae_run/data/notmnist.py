@@ -33,11 +33,12 @@ _FOLDER = re.compile(r"notMNIST_small(/[A-J])?")
 _MOST_MEMBERS, _LARGEST_MEMBER = 25_000, 100_000
 
 _IDX_MIRRORS = ("https://github.com/davidflanagan/notMNIST-to-MNIST/raw/master/",)
-_IDX_FILES = {
-    "train-images-idx3-ubyte.gz": "d916d7283fce4d08db9867c640ec0042",
-    "train-labels-idx1-ubyte.gz": "eab59f88903339e01dac19deed3824c0",
-    "t10k-images-idx3-ubyte.gz": "2c87c839a4ef9b238846600eec8c35b7",
-    "t10k-labels-idx1-ubyte.gz": "7ea9118cbafd0f6e3ee2ad771d782a01",
+# Their publisher gives md5 sums only.
+_IDX_HASHES = {
+    "train-images-idx3-ubyte.gz": "md5:d916d7283fce4d08db9867c640ec0042",
+    "train-labels-idx1-ubyte.gz": "md5:eab59f88903339e01dac19deed3824c0",
+    "t10k-images-idx3-ubyte.gz": "md5:2c87c839a4ef9b238846600eec8c35b7",
+    "t10k-labels-idx1-ubyte.gz": "md5:7ea9118cbafd0f6e3ee2ad771d782a01",
 }
 
 
@@ -144,19 +145,12 @@ def _decode_png(content: bytes) -> np.ndarray | None:
 
 
 def _load_idx(config: Config) -> Source:
-    paths = _download.obtain_set("notMNIST/idx", _IDX_FILES, config, _IDX_MIRRORS)
+    paths = _download.obtain_set("notMNIST/idx", _IDX_HASHES, config, _IDX_MIRRORS)
     key = _cache.digest(paths)
     arrays = _cache.decoded("notmnist-idx", _VERSION, key, lambda: _decode_idx(paths))
     return _cache.to_source(arrays, tuple(_CLASSES))
 
 
 def _decode_idx(paths: list[Path]) -> _cache.Arrays:
-    for path in paths:
-        _download.verify(path, _IDX_FILES[path.name])
-    images, labels, test_images, test_labels = (_idx.read(path) for path in paths)
-    return {
-        "images": images[:, None],
-        "labels": labels.astype(np.int64),
-        "test_images": test_images[:, None],
-        "test_labels": test_labels.astype(np.int64),
-    }
+    _download.verify(paths, _IDX_HASHES)
+    return _idx.decode_set(paths)
