@@ -1,4 +1,4 @@
-"""A download is whole and right, or it is not there and the message says what to do."""
+"""A download is whole and right, or it is missing and the message says what to do."""
 
 import gzip
 import hashlib
@@ -44,7 +44,7 @@ def test_a_file_that_the_server_declares_gzip_encoded_is_kept_packed(tmp_path):
     assert path.read_bytes() == packed
 
 
-def test_a_file_that_is_there_is_not_fetched(tmp_path):
+def test_an_existing_file_is_not_downloaded(tmp_path):
     path = tmp_path / "file.gz"
     path.write_bytes(b"mine")
     with serving({"/file.gz": CONTENT}) as server:
@@ -104,7 +104,7 @@ def test_offline_the_message_names_file_addresses_and_place(tmp_path):
     assert all(text in message for text in ("/a/file.gz", "/b/file.gz", f"manually to {path}"))
 
 
-def test_without_leave_nothing_is_asked_for(tmp_path):
+def test_without_permission_nothing_is_requested(tmp_path):
     path = tmp_path / "new" / "file.gz"
     with serving({"/f": CONTENT}) as server:
         with pytest.raises(UserError, match=r"download=false; .*manually from .*/f to /"):
@@ -135,7 +135,7 @@ def test_a_redirect_on_the_web_is_followed(tmp_path):
     assert (tmp_path / "file.gz").read_bytes() == CONTENT
 
 
-def test_many_processes_fetch_once(tmp_path):
+def test_many_processes_download_once(tmp_path):
     code = (
         "import sys, pathlib; from ae_run.data import _download; "
         "_download.fetch(pathlib.Path(sys.argv[1]), [sys.argv[2]], known_hash=sys.argv[3])"
@@ -178,7 +178,7 @@ def test_into_a_read_only_root_nothing_is_written(tmp_path):
     assert paths == again == [cache_dir() / "SET" / "one.gz"]
 
 
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_clear_error(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     with pytest.raises(UserError, match=r"its folder cannot be created .*set data\.root"):
         _download.fetch(tmp_path / "plain" / "x" / "file.gz", ["http://published.invalid/f"])

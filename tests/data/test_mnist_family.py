@@ -111,12 +111,12 @@ def test_another_version_of_a_file_is_refused_and_kept(name, tmp_path):
     assert wrong.read_bytes() == content
 
 
-def test_torn_unpacked_files_are_one_clear_error(name, tmp_path):
+def test_truncated_unpacked_files_are_one_clear_error(name, tmp_path):
     unpacked = {n[:-3]: gzip.decompress(c) for n, c in FILES.items()}
     unpacked["train-images-idx3-ubyte"] = unpacked["train-images-idx3-ubyte"][:-1]
     write_all(raw_folder(tmp_path, name), unpacked)
     with pytest.raises(
-        UserError, match=r"train-images-idx3-ubyte: its header says 47,040 bytes .* holds 47,039"
+        UserError, match=r"train-images-idx3-ubyte: its header says 47,040 bytes .* has 47,039"
     ):
         load(name, root=str(tmp_path), download=False)
 

@@ -18,6 +18,7 @@ from ae_run.config import DownloadConfig
 from ae_run.data import _files
 from ae_run.errors import UserError
 
+_TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16
 _LARGEST = 1 << 31  # bytes; none of these data sets comes near it
 
@@ -180,15 +181,16 @@ def _transfer(address: str, temporary: str, _: object, *, name: str, size: int |
     from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    # Only its owner may read pooch's file; a new one gets the usual mode, so that a data folder
-    # can be shared.
+    # pooch's file is readable only by its owner; a new one gets the usual mode, so that users can
+    # share a data folder.
     Path(temporary).unlink()
-    # pooch sets the total; until then there must be one, for it asks whether the bar is true.
+    # pooch sets the total, but tests `if progressbar` first, which tqdm refuses without a total.
     bar = tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False, disable=None)
     with bar, _LimitedFile(temporary, size or _LARGEST) as file:
         download = HTTPDownloader(
             progressbar=bar,
             chunk_size=_CHUNK,
+            timeout=_TIMEOUT,
             headers={"User-Agent": "ae-run", "Accept-Encoding": "identity"},
             hooks={"response": _as_stored},
         )
@@ -227,5 +229,5 @@ def _reason(error: BaseException) -> str:
         error = error.__context__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    # pooch's first sentence about a wrong hash gives both; the others are general.
+    # Of pooch's message about a wrong hash, only the first sentence is specific.
     return str(error).partition(". ")[0] or type(error).__name__
