@@ -142,7 +142,8 @@ def test_a_level_beyond_the_corruptions_bounds_is_refused_before_training():
     with pytest.raises(UserError) as error:
         validate(raw)
     assert str(error.value) == (
-        "evaluate.robustness.occlusion: levels: 2 is no fraction: must be less than or equal to 1"
+        "evaluate.robustness.occlusion: levels: 2 is not a valid fraction: "
+        "must be less than or equal to 1"
     )
 
 
