@@ -174,8 +174,6 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ae_run.config import explain
-
     codes: list[int] = []
 
     def job(cfg: "DictConfig") -> int:
@@ -194,6 +192,8 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
+            from ae_run.config import explain
+
             raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:
             raise UserError(f"not readable as YAML: {' '.join(str(error).split())}") from None

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_helpers import CPU, Function, Linear, configured, make_dataset
+from evaluation_helpers import CPU, Function, Linear, make_dataset
+from helpers.configs import configured
 
 from ae_run import corruptions
 from ae_run.config import RobustnessConfig, validate
