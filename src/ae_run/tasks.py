@@ -1,17 +1,17 @@
-"""The tasks. `train` runs all stages; the others repeat theirs from the run folder.
+"""The tasks of one run. `train` runs all stages; the others repeat theirs from the run folder.
 
 A stage reads what the one before it wrote, so whatever follows a repeated stage is repeated
 too: `evaluate` draws the figures again, and `figures` writes the page again. `figures` and
-`report` import no torch.
+`report` do not import torch.
 """
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ae_run import data, replicas
-from ae_run.config import PLAIN_TASK, Config
+from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.dispatch import Job
+from ae_run.job import Job
 from ae_run.run_folder import RunFolder
 from ae_run.runs import (
     Phases,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def train(job: Job) -> None:
-    """Train or go on training, then evaluate, draw and report."""
+    """Train or resume training, then evaluate, draw and report."""
     config, phases = job.config, Phases()
     with phases("data"):
         dataset = data.load(config.data)
@@ -88,18 +88,11 @@ def evaluate(job: Job) -> None:
     _say_result(folder)
 
 
-def search(job: Job) -> None:
-    """Search for the best values, then train and score the best run."""
-    from ae_run.search import task
-
-    task.run(job)
-
-
 def figures(job: Job) -> None:
     """Draw a run's figures again, and its page."""
     folder, phases = _folder(job), Phases()
     with folder.lock(), recorded(folder, phases, training=False):
-        folder.write_yaml("config.yaml", job.raw | PLAIN_TASK)
+        folder.write_yaml("config.yaml", job.config.dump())
         _draw(job.config, folder, phases)
     print(f"figures: {folder.file('figures')}")
 
@@ -136,7 +129,7 @@ def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
 
     with phases("figures"):
         drawing.draw(folder, config.figures)
-    # The page tells the phases' times, but for its own.
+    # The page shows the time of every phase except its own.
     old = folder.read_json("run.json").get("phases", {})
     ended = {"status": "finished", "error": None} if trained(folder) else {}
     folder.update_json("run.json", phases=old | phases.seconds, **ended)
@@ -146,7 +139,7 @@ def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
 
 
 def _folder(job: Job) -> RunFolder:
-    assert job.folder is not None  # dispatch refuses these tasks without one
+    assert job.folder is not None  # `job_for` refuses these tasks without one
     return job.folder
 
 
