@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from ae_run import data, models
 from ae_run.config import compose, validate
 from ae_run.run_folder import RunFolder
-from ae_run.training import Fit, fit, precision
+from ae_run.training import Run, fit, precision
 
 NETS = {
     "lab": [],
@@ -86,7 +86,7 @@ def ours(task: Task) -> None:
     dataset = data.load(task.config.data)
     with tempfile.TemporaryDirectory() as folder:
         chosen = precision.choose(task.args.precision, model, task.device)
-        run = Fit(
+        run = Run(
             task.config, model, dataset, RunFolder(Path(folder), quiet=True), task.device, chosen
         )
         for row in fit(run):

@@ -237,4 +237,4 @@ def test_what_is_rescaled_is_fixed_and_not_clipped(changes):
 
 def test_a_chain_has_no_fixed_noise():
     with pytest.raises(UserError, match=r"corruption\.steps\.gaussian\.fixed=true"):
-        validate(composed("corruption=chain", "corruption.steps.gaussian.fixed=true"))
+        configured("chain", "corruption.steps.gaussian.fixed=true")

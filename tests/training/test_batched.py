@@ -7,7 +7,7 @@ import torch
 from command_line import FAST
 from training_runs import make
 
-from ae_run.models import _draws
+from ae_run.models import dropout
 from ae_run.training import batched, checkpoints, fit
 from ae_run.training.batched import fit_batched, why_not
 
@@ -99,10 +99,10 @@ def test_a_loss_that_is_not_finite_stops_the_group_and_keeps_what_was_finished()
 def test_dropout_keeps_the_mean_and_drops_its_share():
     torch.manual_seed(0)
     x = torch.ones(40, 8, 10, 10).to(memory_format=torch.channels_last)
-    y = _draws.dropout(x, 0.25, training=True)
+    y = dropout(x, 0.25, training=True)
     assert (y == 0).double().mean().item() == pytest.approx(0.25, abs=0.01)
     assert y.mean().item() == pytest.approx(1, abs=0.02)
-    assert _draws.dropout(x, 0.25, training=False) is x
+    assert dropout(x, 0.25, training=False) is x
 
 
 def test_the_command_sums_up_several_seeds(cli):

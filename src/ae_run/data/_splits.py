@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ae_run.config import DataConfig
-from ae_run.data import Dataset, Part, Source
+from ae_run.data._types import Dataset, Part, Source
 from ae_run.errors import UserError
 
 

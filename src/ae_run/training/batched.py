@@ -19,12 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from ae_run.images import DeviceImages
-from ae_run.models import Autoencoder, _draws
+from ae_run.models import Autoencoder, replica_draws
 from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.interrupts import stop_requests
 from ae_run.training.loop import (
-    Fit,
     Row,
     fit,
     history_row,
@@ -34,11 +33,12 @@ from ae_run.training.loop import (
 )
 from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
+from ae_run.training.run import Run
 from ae_run.training.step import Corruptor, batches, names, summed
 from ae_run.training.validation import Validator
 
 
-def why_not(run: Fit) -> str | None:
+def why_not(run: Run) -> str | None:
     """Why a run cannot be trained in one batched model with other seeds; None where it can."""
     settings = run.config.train
     if not run.model.batchable:
@@ -50,7 +50,7 @@ def why_not(run: Fit) -> str | None:
     return None
 
 
-def fit_batched(runs: Sequence[Fit]) -> Iterator[list[Row]]:
+def fit_batched(runs: Sequence[Run]) -> Iterator[list[Row]]:
     """Train runs that differ only by their seeds; after each epoch is saved, yield their lines.
 
     Raises:
@@ -69,7 +69,7 @@ def fit_batched(runs: Sequence[Fit]) -> Iterator[list[Row]]:
 class BatchedTraining:
     """As `Training`, for R runs of one stage, whose folders are all at the same epoch."""
 
-    def __init__(self, runs: Sequence[Fit]) -> None:
+    def __init__(self, runs: Sequence[Run]) -> None:
         """Take up the runs' saved states, and put models and images on their device."""
         first = runs[0]
         dtype = precision.dtype(first.precision)
@@ -121,7 +121,7 @@ class BatchedTraining:
         return rows
 
 
-def _catch_up(runs: Sequence[Fit]) -> None:
+def _catch_up(runs: Sequence[Run]) -> None:
     """Bring all to the same epoch: some may have been saved when the program was killed."""
     done = [checkpoints.load_resume(run.folder)[0].epoch for run in runs]
     for run, epoch in zip(runs, done, strict=True):
@@ -150,7 +150,7 @@ class _Loss(nn.Module):
 class BatchedStep:
     """As `Step`, for R replicas: positions (R, B) → loss sums (R, terms + 1)."""
 
-    def __init__(self, runs: Sequence[Fit], images: DeviceImages) -> None:
+    def __init__(self, runs: Sequence[Run], images: DeviceImages) -> None:
         first = runs[0]
         self._runs, self._images = runs, images
         self._bfloat16 = first.precision == "bfloat16"
@@ -197,7 +197,7 @@ class BatchedStep:
         x_in = torch.stack(noisy)
         with (
             torch.autocast(target.device.type, torch.bfloat16, enabled=self._bfloat16),
-            _draws.replicas(self._draws),
+            replica_draws(self._draws),
         ):
             total, sums = self._mapped(self._weights, self._buffers, x_in, target)
         total.sum().backward()  # type: ignore[no-untyped-call]

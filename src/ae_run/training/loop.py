@@ -9,7 +9,6 @@ asking.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -17,19 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from ae_run import devices
-from ae_run.config import Config, PlateauConfig, TrainConfig
-from ae_run.data import Dataset
-from ae_run.errors import UserError
+from ae_run.config import PlateauConfig, TrainConfig
 from ae_run.images import DeviceImages
-from ae_run.models import Autoencoder, Stage
+from ae_run.models import Stage
 from ae_run.randomness import derive_seed
-from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.checkpoints import Progress
 from ae_run.training.cuda_graph import AnyStep, GraphStep
 from ae_run.training.interrupts import StopRequest, stop_requests
 from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
+from ae_run.training.run import Run
 from ae_run.training.snapshots import Snapshots
 from ae_run.training.step import Corruptor, Step, batches, names, summed
 from ae_run.training.validation import Validator
@@ -38,26 +35,7 @@ Row = dict[str, Any]
 """A line of the history."""
 
 
-@dataclass
-class Fit:
-    """What a training run consists of."""
-
-    config: Config
-    model: Autoencoder
-    dataset: Dataset
-    folder: RunFolder
-    device: torch.device
-    precision: str
-    """float32, bfloat16 or float64."""
-
-    @property
-    def monitor(self) -> str:
-        """The validation score that picks the best weights."""
-        chosen = self.config.train.monitor
-        return self.model.monitor if chosen == "auto" else chosen
-
-
-def fit(run: Fit) -> Iterator[Row]:
+def fit(run: Run) -> Iterator[Row]:
     """Train; after each epoch is saved, yield its line of the history.
 
     Resumes after the last finished epoch that the run folder holds; on a CPU the result is
@@ -83,7 +61,7 @@ def fit(run: Fit) -> Iterator[Row]:
 class Training:
     """A run under way: how far it has come, and what its epochs share."""
 
-    def __init__(self, run: Fit) -> None:
+    def __init__(self, run: Run) -> None:
         """Take up the run's saved state, and put model and images on its device."""
         if run.device.type == "cpu":
             devices.keep_freed_memory()
@@ -215,7 +193,7 @@ def train_epoch(training: Epochs, step: AnyStep, stop: StopRequest) -> StepLosse
     return losses
 
 
-def on_graph(run: Fit, step: AnyStep) -> AnyStep:
+def on_graph(run: Run, step: AnyStep) -> AnyStep:
     """The step itself; on CUDA as a graph, where its optimizer can be captured."""
     if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
         return step
@@ -249,7 +227,7 @@ def history_row(
     }
 
 
-def save_epoch(run: Fit, progress: Progress, row: Row, optimizer_state: dict[str, Any]) -> None:
+def save_epoch(run: Run, progress: Progress, row: Row, optimizer_state: dict[str, Any]) -> None:
     """Save the best weights, then the state to resume from, which decides what is finished."""
     progress.epoch += 1
     progress.stage_epoch += 1
@@ -271,17 +249,3 @@ def channels_last(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def check_monitor(run: Fit) -> None:
-    """Refuse a `train.monitor` that the model has no score of.
-
-    Raises:
-        UserError: it has none.
-    """
-    known = sorted(run.model.score_names())
-    if run.monitor not in known:
-        raise UserError(
-            f"train.monitor={run.monitor}: model {run.config.model.name} has no such score; "
-            f"choices: {', '.join(known)}"
-        )
