@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ae_run.figures import _run_data
+from ae_run.drawing import run_data
 from ae_run.report import _codes, _facts, _pictures
 from ae_run.run_folder import RunFolder, write_bytes
 
@@ -27,7 +27,7 @@ def write(folder: RunFolder) -> Path:
     Raises:
         UserError: a file of the run cannot be read.
     """
-    run = _run_data.load(folder)
+    run = run_data.load(folder)
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),

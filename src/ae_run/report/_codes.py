@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ae_run.figures import _style
-from ae_run.figures._images import image_grid
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.image_grid import image_grid
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style
 
 _THUMBNAIL = 32  # pixels a side, at most
 _POINTS = 5000
@@ -28,7 +28,7 @@ def scatter(run: RunData) -> dict[str, Any] | None:
     extent = float((high - low).max()) or 1.0
     scaled = (points - (low + high) / 2) / extent
     axes = run.arrays.get("codes_2d_axes", ("code 1", "code 2"))
-    light, dark = (_style.make(name, 100) for name in ("default", "dark"))
+    light, dark = (Style.named(name, 100) for name in ("default", "dark"))
     return {
         "x": np.round(scaled[:, 0], 4).tolist(),
         "y": np.round(scaled[:, 1], 4).tolist(),

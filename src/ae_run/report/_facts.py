@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 from ae_run.run_folder import RunFolder
 
 _UNITS = {"mse": "per pixel", "psnr_db": "dB", "snr_db": "dB", "ssim": "", "accuracy": ""}

@@ -69,7 +69,7 @@ def sections(folder: RunFolder) -> list[Section]:
     ]
 
 
-def _picture(where: Path, figure: figures.FigureFile) -> Picture | None:
+def _picture(where: Path, figure: figures.RunFigure) -> Picture | None:
     found = [where / f"{figure.name}.{kind}" for kind in (*figures.FORMATS, "gif")]
     found = [path for path in found if path.is_file()]
     if not found:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import matplotlib
 from cycler import cycler
@@ -33,6 +33,17 @@ class Style:
     rc: Any
     """A dict for `matplotlib.rc_context`, whose type changes from release to release."""
 
+    @classmethod
+    def named(cls, name: str, dpi: int) -> Self:
+        """The style of that name: `default`, `paper` (serif, small, for print) or `dark`."""
+        dark = name == "dark"
+        face, ink, muted = (
+            ("#15181d", "#e8e8e8", "#8b929c") if dark else ("#ffffff", "#1b1f24", "#767c85")
+        )
+        palette = _ON_BLACK if dark else _ON_WHITE
+        rc = _rc(face, ink, palette, dark=dark, paper=name == "paper")
+        return cls(name, dpi, face, ink, muted, palette, rc)
+
     def color(self, index: int) -> str:
         """The colour of class or line `index`; after eight they repeat."""
         return self.palette[index % len(self.palette)]
@@ -54,15 +65,12 @@ class Style:
         return figure
 
 
-def make(name: str, dpi: int) -> Style:
-    """The style of that name: `default`, `paper` (serif, small, for print) or `dark`."""
-    dark, paper = name == "dark", name == "paper"
-    face, ink, muted = (
-        ("#15181d", "#e8e8e8", "#8b929c") if dark else ("#ffffff", "#1b1f24", "#767c85")
-    )
-    palette = _ON_BLACK if dark else _ON_WHITE
+def _rc(
+    face: str, ink: str, palette: tuple[str, ...], *, dark: bool, paper: bool
+) -> dict[str, Any]:
+    """Matplotlib's settings for these colours."""
     size = 8 if paper else 9
-    rc = {
+    return {
         "font.family": ["STIXGeneral", "DejaVu Sans"] if paper else ["DejaVu Sans"],
         "font.size": size,
         "figure.titlesize": size + 2,
@@ -97,7 +105,6 @@ def make(name: str, dpi: int) -> Style:
         "pdf.fonttype": 42,
         "svg.hashsalt": "ae-run",
     }
-    return Style(name, dpi, face, ink, muted, palette, rc)
 
 
 def heading(title: str, label: str) -> str:

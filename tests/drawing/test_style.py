@@ -2,9 +2,9 @@
 
 import pytest
 
-from ae_run.figures._style import Style, make, plain
+from ae_run.drawing.style import Style, plain
 
-STYLES = [make(name, 100) for name in ("default", "paper", "dark")]
+STYLES = [Style.named(name, 100) for name in ("default", "paper", "dark")]
 
 
 def luminance(color: str) -> float:

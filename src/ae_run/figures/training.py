@@ -1,4 +1,4 @@
-"""Loss terms and learning rate over the epochs."""
+"""How training went: loss curves, and reconstructions after some of the epochs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,28 +9,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ae_run.figures._run_data import RunData
-from ae_run.figures._style import Style, log_y, plain
+from ae_run.drawing.image_grid import Block, grid_figure, pick
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style, log_y, plain
+from ae_run.figures._section import Section
 
-TITLE = "Loss curves"
-CAPTION = (
+section = Section("Training")
+
+_UNITS = {
+    "mse": "per pixel",
+    "bce": "nats per image",
+    "kl": "nats per image",
+    "nelbo": "nats per image",
+}
+_TERMS = 6  # at most
+_IMAGES, _EPOCHS = 10, 10
+
+
+@section.figure(
+    "Loss curves",
     "Every loss term on training and validation images, averaged over an epoch; the dotted line "
     "marks the epoch whose weights were kept. Training values are taken while the weights move, "
     "with corruption and dropout, and can lie above the validation's for that reason alone. "
-    "Below: the learning rate."
+    "Below: the learning rate.",
 )
-_UNITS = {"mse": "per pixel", "bce": "nats per image", "kl": "nats per image",
-          "nelbo": "nats per image"}  # fmt: skip
-_AT_MOST = 6
-
-
-def draw(run: RunData, style: Style) -> Figure | None:
+def loss_curves(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs the history."""
     if not run.history:
         return None
     terms = _terms(run)
     heights = [2.6] + [1.5] * (len(terms) - 1) + [0.8]
-    figure = style.figure(7, sum(heights) + 0.8, TITLE, run.label)
+    figure = style.figure(7, sum(heights) + 0.8, title, run.label)
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
     axes: list[Axes] = list(panels[:, 0])
     epochs = _epochs(run)
@@ -62,11 +71,14 @@ def _terms(run: RunData) -> list[str]:
             if name not in (column, "seconds") and np.isfinite(run.column(column)).any():
                 names.setdefault(name)
     total = run.column("train_total")
-    if any(np.allclose(run.column(f"train_{name}"), total, equal_nan=True)
-           for name in names if name != "total"):  # fmt: skip
+    if any(
+        np.allclose(run.column(f"train_{name}"), total, equal_nan=True)
+        for name in names
+        if name != "total"
+    ):
         names.pop("total", None)
     monitor = str(run.run.get("monitor", "validation_mse")).removeprefix("validation_")
-    return sorted(names, key=lambda name: (name != monitor, name != "total"))[:_AT_MOST] or ["mse"]
+    return sorted(names, key=lambda name: (name != monitor, name != "total"))[:_TERMS] or ["mse"]
 
 
 def _epochs(run: RunData) -> np.ndarray:
@@ -90,9 +102,13 @@ def _curves(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: st
         seen = np.isfinite(column)
         if seen.any():
             axes.plot(
-                epochs[seen], column[seen], color=style.color(index), label=split,
-                ls="-" if index else (0, (5, 1)), **_marks(epochs),
-            )  # fmt: skip
+                epochs[seen],
+                column[seen],
+                color=style.color(index),
+                label=split,
+                ls="-" if index else (0, (5, 1)),
+                **_marks(epochs),
+            )
             values.append(column[seen])
     unit = _UNITS.get(term)
     axes.set_ylabel(f"{term}\n({unit})" if unit else term)
@@ -125,6 +141,34 @@ def _stages(axes: list[Axes], run: RunData, style: Style, epochs: np.ndarray) ->
             if index % 2:
                 panel.axvspan(left, right, color=style.muted, alpha=0.12, lw=0)
         axes[0].text(
-            (left + right) / 2, 1.01, plain(stages[start]), ha="center", va="bottom",
-            transform=axes[0].get_xaxis_transform(), size=style.rc["xtick.labelsize"],
-        )  # fmt: skip
+            (left + right) / 2,
+            1.01,
+            plain(stages[start]),
+            ha="center",
+            va="bottom",
+            transform=axes[0].get_xaxis_transform(),
+            size=style.rc["xtick.labelsize"],
+        )
+
+
+@section.figure(
+    "Reconstructions during training",
+    "The same images, of validation or, where there is none, of training, reconstructed after so "
+    "many epochs.",
+)
+def snapshots(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `snapshots_images` (E, m, C, H, W), `_epochs` (E,) and `_target` (m, C, H, W)."""
+    arrays = (run.array(f"snapshots_{key}") for key in ("images", "epochs", "target"))
+    images, epochs, target = arrays
+    if images is None or epochs is None:
+        return None
+    shown = pick(len(images), _EPOCHS)
+    blocks = [
+        Block(
+            images[shown, :_IMAGES],
+            row_labels=[f"epoch {int(epoch)}" for epoch in epochs[shown]],
+        )
+    ]
+    if target is not None:
+        blocks.insert(0, Block(np.stack([target[:_IMAGES]]), row_labels=["original"]))
+    return grid_figure(style, title, run.label, blocks)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ae_run.figures._images import Block, grid_figure, image_grid, pick, wrap
-from ae_run.figures._style import make
+from ae_run.drawing.image_grid import Block, grid_figure, image_grid, pick, wrap
+from ae_run.drawing.style import Style
 
 
 def random_images(*shape: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_two_channels_are_shown_as_their_mean() -> None:
 @pytest.mark.parametrize(("side", "dpi"), [(8, 150), (28, 150), (64, 100), (28, 97)])
 def test_a_pixel_of_an_image_covers_a_square_of_whole_pixels(side: int, dpi: int) -> None:
     images = random_images(1, 2, 3, side, side)
-    figure = grid_figure(make("default", dpi), "T", "l", [Block(images, row_labels=["row"])])
+    figure = grid_figure(Style.named("default", dpi), "T", "l", [Block(images, row_labels=["row"])])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     with Image.open(buffer) as picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.figure import Figure
 
-from ae_run.figures._style import Style, heading, plain
+from ae_run.drawing.style import Style, heading, plain
 
 COLUMNS = 10
 _PAD, _TITLE, _LINE = 0.12, 0.36, 0.19  # inches: margin, the figure's title, a line of text
@@ -88,9 +88,14 @@ def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -
     wide, total = (math.ceil(size * style.dpi) / style.dpi for size in (wide, total))
     figure = Figure(figsize=(wide, total), dpi=style.dpi)
     figure.text(
-        _PAD / wide, 1 - _PAD / total, heading(title, label), ha="left", va="top",
-        size=style.rc["figure.titlesize"], weight="bold",
-    )  # fmt: skip
+        _PAD / wide,
+        1 - _PAD / total,
+        heading(title, label),
+        ha="left",
+        va="top",
+        size=style.rc["figure.titlesize"],
+        weight="bold",
+    )
     top = _TITLE
     for p in placed:
         p.draw(figure, style, left, top)
@@ -120,23 +125,36 @@ class _Placed:
         block, small = self.block, style.rc["xtick.labelsize"]
         if block.title:
             figure.text(
-                left / wide, 1 - (top + 0.06) / high, block.title, ha="left", va="top",
+                left / wide,
+                1 - (top + 0.06) / high,
+                block.title,
+                ha="left",
+                va="top",
                 size=style.rc["axes.titlesize"],
-            )  # fmt: skip
+            )
         top += self.above
         dpi = figure.dpi
         left, top = round(left * dpi) / dpi, round(top * dpi) / dpi
-        box = (left / wide, 1 - (top + self.image_height) / high,
-               self.width / wide, self.image_height / high)  # fmt: skip
+        box = (
+            left / wide,
+            1 - (top + self.image_height) / high,
+            self.width / wide,
+            self.image_height / high,
+        )
         axes = figure.add_axes(box)
         axes.imshow(self.array, interpolation="none", aspect="auto")
         axes.axis("off")
 
         def write(text: str, x: float, y: float, align: tuple[str, str], color: str) -> None:
             figure.text(
-                (left + x) / wide, 1 - (top + y) / high, text, ha=align[0], va=align[1],
-                size=small, color=color,
-            )  # fmt: skip
+                (left + x) / wide,
+                1 - (top + y) / high,
+                text,
+                ha=align[0],
+                va=align[1],
+                size=small,
+                color=color,
+            )
 
         for index, name in enumerate(block.row_labels):
             y = index * self.step_y + self.center_y

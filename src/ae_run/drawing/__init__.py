@@ -1,0 +1,1 @@
+"""What figures, pages, searches and reports draw with; no torch in here."""
