@@ -40,11 +40,11 @@ def test_layers(path):
         assert not within(names, "ae_run.data")
     if package(path) == "data":
         assert not within(names, "ae_run.models")
-    if package(path) in ("drawing", "figures", "report"):
+    if package(path) in ("drawing", "figures", "pages"):
         for heavy in ("torch", "torchvision", "sklearn", "ae_run.models", "ae_run.training"):
             assert not within(names, heavy)
     if package(path) in ("models", "data", "corruptions"):
-        for later in ("training", "evaluation", "drawing", "figures", "report", "tasks", "cli"):
+        for later in ("training", "evaluation", "drawing", "figures", "pages", "tasks", "cli"):
             assert not within(names, f"ae_run.{later}")
     assert not within(names, "ae_run.cli") or path.name in ("__init__.py", "__main__.py")
 
@@ -67,7 +67,7 @@ def test_nothing_executes_what_a_file_names(path):
 
 def test_drawing_imports_no_torch():
     code = (
-        "import sys, ae_run.drawing, ae_run.figures, ae_run.report, ae_run.dispatch, ae_run.tasks\n"
+        "import sys, ae_run.figures, ae_run.pages.run, ae_run.dispatch, ae_run.tasks\n"
         "ae_run.figures.available()\n"
         "sys.exit(int('torch' in sys.modules or 'sklearn' in sys.modules))"
     )

@@ -13,10 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ae_run import report
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
         )
         if status != "finished":
             with suppress(UserError):
-                report.write(folder)
+                run_page.write(folder)
 
     try:
         yield

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# `fake_run` lies beside this file; tests/report uses it as well.
+# `fake_run` lies beside this file; tests/pages uses it as well.
 sys.path.insert(0, str(Path(__file__).parent))
 import fake_run
 

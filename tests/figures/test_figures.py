@@ -96,12 +96,13 @@ def test_neither_torch_nor_sklearn_nor_pyplot_is_imported(tmp_path: Path) -> Non
     program = f"""
 import sys
 from pathlib import Path
-from ae_run import figures, report
+from ae_run import figures
 from ae_run.config import FiguresConfig
+from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 folder = RunFolder(Path({str(folder.path)!r}))
 assert figures.draw(folder, FiguresConfig(format=("png",), style="default", dpi=30))
-assert report.write(folder).is_file()
+assert run_page.write(folder).is_file()
 bad = {{"torch", "torchvision", "sklearn", "scipy", "matplotlib.pyplot"}} & set(sys.modules)
 assert not bad, bad
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ae_run import report
+from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -22,7 +22,7 @@ QUIET = (
 def test_the_page_runs_without_a_message_on_the_console(
     drawn_run: RunFolder, tmp_path: Path
 ) -> None:
-    page = report.write(drawn_run).resolve()
+    page = run_page.write(drawn_run).resolve()
     command = [BROWSER, *QUIET, f"--user-data-dir={tmp_path}", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     messages = [line for line in done.stderr.splitlines() if "CONSOLE" in line]

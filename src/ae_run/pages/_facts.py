@@ -10,10 +10,16 @@ from ae_run.run_folder import RunFolder
 
 _UNITS = {"mse": "per pixel", "psnr_db": "dB", "snr_db": "dB", "ssim": "", "accuracy": ""}
 _NAMES = {
-    "mse": "MSE", "psnr_db": "PSNR", "snr_db": "SNR", "ssim": "SSIM", "bce": "BCE", "kl": "KL",
-    "nelbo": "negative ELBO", "nelbo_at_mean": "negative ELBO at the mean",
+    "mse": "MSE",
+    "psnr_db": "PSNR",
+    "snr_db": "SNR",
+    "ssim": "SSIM",
+    "bce": "BCE",
+    "kl": "KL",
+    "nelbo": "negative ELBO",
+    "nelbo_at_mean": "negative ELBO at the mean",
     "log_likelihood": "log p(x), importance-weighted",
-}  # fmt: skip
+}
 _IN_NATS = ("bce", "kl", "nelbo", "nelbo_at_mean", "log_likelihood")
 _LEADS = {
     "finished": "Finished",
@@ -71,8 +77,13 @@ def heading(run: RunData, folder: RunFolder) -> dict[str, str]:
     parts = [f"code of {number(latent_dim)} dimensions"] if latent_dim else []
     if corruption and corruption != "none":
         parts.append(f"trained on input with {corruption} corruption")
-    return {"data": data, "model": model, "sub": ", ".join(parts), "folder": folder.path.name,
-            "run": shlex.quote(f"run={folder.path}")}  # fmt: skip
+    return {
+        "data": data,
+        "model": model,
+        "sub": ", ".join(parts),
+        "folder": folder.path.name,
+        "run": shlex.quote(f"run={folder.path}"),
+    }
 
 
 def status(run: RunData, folder: RunFolder) -> dict[str, str]:
@@ -102,8 +113,11 @@ def tiles(run: RunData) -> list[Tile]:
             continue
         note = ""
         if key == "mse" and mse is not None:
-            ratios = [f"{mse / base:.2f} × {name}" for name, base in (("PCA", pca), ("mean", mean))
-                      if base]  # fmt: skip
+            ratios = [
+                f"{mse / base:.2f} × {name}"
+                for name, base in (("PCA", pca), ("mean", mean))
+                if base
+            ]
             note = " · ".join(ratios)
         unit = "nats per image" if key in _IN_NATS else _UNITS[key]
         found.append(Tile(_NAMES[key], number(value), unit, note))
@@ -138,14 +152,18 @@ def score_tables(run: RunData) -> list[Table]:
         tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
     if isinstance(denoising := metrics.get("denoising"), Mapping):
         level = f"{denoising.get('level_name', 'level')} {denoising.get('level', 0):g}"
-        tables.append(Table(
-            "Denoising",
-            f"{denoising.get('corruption', 'corruption')}, {level}: the corrupted input and the "
-            "output, each against the clean image.",
-            ["score", "input", "output"],
-            [[_name(key), number(_get(denoising, "input", key)), number(value)]
-             for key, value in (denoising.get("output") or {}).items()],
-        ))  # fmt: skip
+        tables.append(
+            Table(
+                "Denoising",
+                f"{denoising.get('corruption', 'corruption')}, {level}: the corrupted input and "
+                "the output, each against the clean image.",
+                ["score", "input", "output"],
+                [
+                    [_name(key), number(_get(denoising, "input", key)), number(value)]
+                    for key, value in (denoising.get("output") or {}).items()
+                ],
+            )
+        )
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Accuracy on test of classifiers trained on the frozen codes."
@@ -216,8 +234,9 @@ def data_facts(run: RunData) -> list[tuple[str, str]]:
     if not isinstance(data, Mapping):
         return []
     shape = data.get("image_shape") or []
-    splits = [f"{name} {number(data[name])}" for name in ("train", "validation", "test")
-              if name in data]  # fmt: skip
+    splits = [
+        f"{name} {number(data[name])}" for name in ("train", "validation", "test") if name in data
+    ]
     twins = data.get("twins") or {}
     twin_text = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in twins.items())
     names = [str(name) for name in run.arrays.get("class_names", ())]

@@ -1,6 +1,5 @@
 """The codes as the page's interactive scatter needs them."""
 
-import base64
 import io
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from ae_run.drawing.image_grid import image_grid
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.style import Style
+from ae_run.pages.render import data_uri
 
 _THUMBNAIL = 32  # pixels a side, at most
 _POINTS = 5000
@@ -55,9 +55,8 @@ def _atlas(images: np.ndarray | None, count: int) -> dict[str, Any] | None:
     pixels = image_grid(cells, 0, 0)[..., : 1 if small.shape[1] == 1 else 3]
     buffer = io.BytesIO()
     Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
-    encoded = base64.b64encode(buffer.getvalue()).decode()
     return {
-        "source": f"data:image/png;base64,{encoded}",
+        "source": data_uri("image/png", buffer.getvalue()),
         "columns": _PER_ROW,
         "width": small.shape[-1],
         "height": small.shape[-2],

@@ -10,7 +10,8 @@ import fake_run
 import pytest
 from parsed_page import Page
 
-from ae_run import figures, report
+from ae_run import figures
+from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
 MakeRun = Callable[..., RunFolder]
@@ -19,7 +20,7 @@ ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
 @pytest.fixture(scope="module")
 def page(drawn_run: RunFolder) -> Page:
-    return Page(report.write(drawn_run))
+    return Page(run_page.write(drawn_run))
 
 
 def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
@@ -91,7 +92,7 @@ def test_tells(fact: str, page: Page) -> None:
 
 def test_what_users_write_is_text_and_never_markup(make_run: MakeRun) -> None:
     folder = make_run(names=(ATTACK, *fake_run.CLASSES[1:]))
-    before = len(Page(report.write(folder)).tags)
+    before = len(Page(run_page.write(folder)).tags)
     fake_run.change_json(
         folder, "run.json", label=f"{ATTACK}-{ATTACK}", command=ATTACK, error=ATTACK,
         status="failed", device_name=ATTACK, versions={ATTACK: ATTACK}, git_revision=ATTACK,
@@ -100,7 +101,7 @@ def test_what_users_write_is_text_and_never_markup(make_run: MakeRun) -> None:
     metrics["robustness"][ATTACK] = metrics["robustness"].pop("gaussian")
     folder.write_json("metrics.json", metrics)
     folder.write_yaml("config.yaml", {"data": {"name": ATTACK}})
-    page = Page(report.write(folder))
+    page = Page(run_page.write(folder))
     assert abs(len(page.tags) - before) < 20
     assert len(page.scripts) == 2
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -122,7 +123,7 @@ def test_a_run_without_an_end_says_so_and_how_to_go_on(
         folder, "run.json", status=status, epochs_done=3, error="train_mse is not finite",
         wall_seconds=None, phases=None,
     )  # fmt: skip
-    page = Page(report.write(folder))
+    page = Page(run_page.write(folder))
     assert f"{words}" in page.text
     assert "after 3 of 5 epochs" in page.text
     assert "train_mse is not finite" in page.text
@@ -134,7 +135,7 @@ def test_a_folder_with_a_config_alone_gives_a_page(make_run: MakeRun) -> None:
     for path in folder.path.iterdir():
         if path.name != "config.yaml":
             path.unlink()
-    assert "Not finished" in Page(report.write(folder)).text
+    assert "Not finished" in Page(run_page.write(folder)).text
 
 
 def test_skipped_files_are_listed_up_to_a_limit(make_run: MakeRun) -> None:
@@ -142,7 +143,7 @@ def test_skipped_files_are_listed_up_to_a_limit(make_run: MakeRun) -> None:
     data = folder.read_json("run.json")["data"]
     names = [f"A/{k}.png" for k in range(60)]
     fake_run.change_json(folder, "run.json", data=data | {"skipped": names})
-    text = Page(report.write(folder)).text
+    text = Page(run_page.write(folder)).text
     assert "skipped files 60" in text
     assert "A/0.png" in text
     assert "and 10 more" in text
@@ -152,7 +153,7 @@ def test_without_a_picture_for_the_page_it_links_to_the_pdf(make_run: MakeRun) -
     folder = make_run()
     folder.file("figures").mkdir()
     folder.file("figures/samples.pdf").write_bytes(b"%PDF")
-    page = Page(report.write(folder))
+    page = Page(run_page.write(folder))
     assert "figures/samples.pdf" in page.links
 
 
@@ -160,7 +161,7 @@ def test_the_newest_picture_of_a_figure_is_shown(make_run: MakeRun) -> None:
     folder = make_run()
     figures.draw(folder, fake_run.options("png", dpi=30))
     figures.draw(folder, fake_run.options("svg", dpi=30))
-    sources = [img["src"] for img in Page(report.write(folder)).all("img") if "src" in img]
+    sources = [img["src"] for img in Page(run_page.write(folder)).all("img") if "src" in img]
     assert sources
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
 
@@ -171,4 +172,4 @@ def test_null_scores_are_dashes(make_run: MakeRun) -> None:
     metrics["denoising"]["input"]["snr_db"] = None
     metrics["robustness"]["gaussian"]["input_snr_db"][0] = None
     folder.write_json("metrics.json", metrics)
-    assert "–" in Page(report.write(folder)).text
+    assert "–" in Page(run_page.write(folder)).text
