@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# `fake_run` lies beside this file; tests/pages uses it as well.
+# `fake_run` is in this folder; tests/pages uses it too.
 sys.path.insert(0, str(Path(__file__).parent))
 import fake_run
 

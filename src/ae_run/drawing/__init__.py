@@ -1,1 +1,1 @@
-"""What figures, pages, searches and reports draw with; no torch in here."""
+"""Drawing shared by figures, pages, searches and reports; imports no torch."""

@@ -1,4 +1,4 @@
-"""Grids of images: one array and one `imshow` per block, whatever the number of images."""
+"""Grids of images: one array and one `imshow` per block, however many images."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Block:
     cell_colors: Sequence[str] = field(default=())
     title: str = ""
     count: int | None = None
-    """How many images there are, where the last row is not full."""
+    """Number of images, if the last row is not full."""
 
 
 def wrap(images: np.ndarray, columns: int = COLUMNS) -> tuple[np.ndarray, int]:
@@ -39,12 +39,12 @@ def wrap(images: np.ndarray, columns: int = COLUMNS) -> tuple[np.ndarray, int]:
 
 
 def pick(count: int, at_most: int) -> np.ndarray:
-    """Indices of at most so many of `count` things, evenly spread, with the first and last."""
+    """Indices of up to `at_most` of `count` items, evenly spread, including first and last."""
     return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(int))
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
-    """(…, C, H, W) → (…, 3, H, W); a channel count that is no colour is shown as its mean."""
+    """(…, C, H, W) → (…, 3, H, W); other channel counts than 1 and 3 are shown as their mean."""
     channels = images.shape[-3]
     if channels == 3:
         return images
@@ -68,8 +68,8 @@ def image_grid(
 def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -> Figure:
     """A figure of blocks, one below the other.
 
-    The layout is computed, not fitted: an image's pixel covers a whole number of the figure's
-    pixels, so that none is drawn wider than its neighbour.
+    The layout is computed, not fitted: each image pixel covers a whole number of figure pixels,
+    so that none is drawn wider than its neighbour.
     """
     height, width = blocks[0].images.shape[-2:]
     columns = max(block.images.shape[1] for block in blocks)

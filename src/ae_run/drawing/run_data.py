@@ -1,4 +1,4 @@
-"""What a figure may know of a run: the files of its folder, read once."""
+"""The files of a run folder, read once: all that a figure may use."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ae_run.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class RunData:
-    """The content of a run folder; what a run has not written yet is empty."""
+    """The contents of a run folder; empty where a file does not exist yet."""
 
     config: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
@@ -19,7 +19,7 @@ class RunData:
     metrics: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     replicas: dict[str, Any] = field(default_factory=dict)
-    """Scores over several seeds, where there are."""
+    """Scores over several seeds, if any."""
 
     @property
     def label(self) -> str:
@@ -27,7 +27,7 @@ class RunData:
         return str(self.run.get("label", ""))
 
     def array(self, key: str) -> np.ndarray | None:
-        """An array that is there and not empty, or None."""
+        """A non-empty array, or None."""
         found = self.arrays.get(key)
         return found if found is not None and found.size else None
 
@@ -49,7 +49,7 @@ class RunData:
         return known + [str(index) for index in range(len(known), count)]
 
     def names_of(self, key: str) -> list[str]:
-        """The class name of every image whose labels are the array `key`; none without it."""
+        """Class names for the labels in the array `key`; empty without it."""
         labels = self.array(key)
         if labels is None:
             return []
@@ -65,7 +65,7 @@ class RunData:
 
 
 def floats(values: Iterable[float | None]) -> np.ndarray:
-    """Numbers out of JSON; NaN, which a line leaves out, for null."""
+    """Numbers from JSON as floats; null becomes NaN, which leaves a gap in a line."""
     return np.array([np.nan if value is None else value for value in values], float)
 
 
@@ -73,7 +73,7 @@ def load(folder: RunFolder) -> RunData:
     """Read a run folder.
 
     Raises:
-        UserError: a file in it is there, but not readable.
+        UserError: a file exists but cannot be read.
     """
     return RunData(
         config=folder.read_yaml("config.yaml") if folder.has("config.yaml") else {},

@@ -49,7 +49,7 @@ class Style:
         return self.palette[index % len(self.palette)]
 
     def text_color(self, index: int) -> str:
-        """The colour of class `index`, nearer to the text's, to be read in small letters."""
+        """The colour of class `index`, mixed with the text colour, legible in small print."""
         pairs = zip(to_rgb(self.color(index)), to_rgb(self.ink), strict=True)
         red, green, blue = (0.6 * hue + 0.4 * ink for hue, ink in pairs)
         return to_hex((red, green, blue))
@@ -113,7 +113,7 @@ def heading(title: str, label: str) -> str:
 
 
 def plain(text: str, longest: int = 14) -> str:
-    """A name of the user's on one line, cut in its middle, without glyphs that the font lacks."""
+    """A user's text on one line, cut in the middle, with □ for glyphs missing from the font."""
     line = " ".join(text.split())
     line = "".join(char if ord(char) in _glyphs() else "□" for char in line)
     if len(line) <= longest:
@@ -124,7 +124,7 @@ def plain(text: str, longest: int = 14) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    # The font that stands in where another lacks a glyph.
+    # The fallback font for glyphs that another font lacks.
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return frozenset(FT2Font(str(font)).get_charmap())
 

@@ -1,8 +1,8 @@
 """Figures, drawn from a run folder's files; one file per section of the page.
 
 A figure is a function `name(run, style, title) -> Figure | None` in a section's file, decorated
-with `@section.figure(title, caption)`; it returns None where the run lacks what it needs. Figures
-stand on the page in the order of the file. Nothing here imports torch, nor what does.
+with `@section.figure(title, caption)`; it returns None where the run lacks what it needs. The page
+shows figures in the order of the file. Nothing here imports torch, directly or indirectly.
 """
 
 import io
@@ -31,9 +31,9 @@ def available() -> list[RunFigure]:
 
 
 def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
-    """Draw every figure for which the run has the data into `figures/<name>.<format>`.
+    """Draw every figure that the run has data for into `figures/<name>.<format>`.
 
-    A figure for which it no longer has the data is removed.
+    Figures that it no longer has data for are removed.
 
     Returns:
         The files written, in the order of the page.
@@ -67,7 +67,7 @@ def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
 
 
 def _render(figure: "Figure", kind: str) -> bytes:
-    """The figure as a file's bytes, without the date, so that equal figures are equal files."""
+    """The bytes of an image file, without the date, so that equal figures give equal files."""
     undated: dict[str, dict[str, str | None]] = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None},

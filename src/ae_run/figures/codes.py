@@ -1,4 +1,4 @@
-"""Codes of test images: where they lie, and what classifiers read from them."""
+"""Codes of test images: scatter plots, and classifiers on the codes."""
 
 import importlib
 from typing import Any
@@ -16,16 +16,16 @@ from ae_run.figures._section import Section
 section = Section("Latent space")
 
 _PROBES = {
-    "softmax": "softmax layer",
-    "mlp": "hidden layers",
-    "knn": "k nearest neighbours",
+    "softmax": "linear probe",
+    "mlp": "MLP",
+    "knn": "k-NN",
 }
 
 
 @section.figure(
     "Codes",
-    "Codes of test images, coloured by a class that the model never saw: as they are where the "
-    "code has two dimensions, else on the two principal axes of the codes.",
+    "Codes of test images, coloured by class; training uses no labels. Codes of more than two "
+    "dimensions are projected onto their first two principal components.",
 )
 def codes(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `codes_2d` (n, 2), or `codes` (n, 1); and `codes_labels` (n,)."""
@@ -44,7 +44,7 @@ def codes(run: RunData, style: Style, title: str) -> Figure | None:
 def _ridges(
     run: RunData, style: Style, title: str, values: np.ndarray, labels: np.ndarray
 ) -> Figure:
-    """One histogram per class, one above the other, for a code of one dimension."""
+    """One histogram per class, one above the other, for one-dimensional codes."""
     present, names = np.unique(labels), run.names(labels)
     figure = style.figure(6.5, 1.6 + 0.26 * len(present), title, run.label)
     axes = figure.subplots()
@@ -61,23 +61,23 @@ def _ridges(
 
 
 @section.figure(
-    "Codes by t-SNE",
-    "Codes of test images laid out so that neighbours stay neighbours. Neither distances between "
-    "clusters nor their sizes mean anything here.",
+    "t-SNE of the codes",
+    "Codes of test images, embedded in the plane so that neighbours stay neighbours. Distances "
+    "between clusters and the sizes of clusters carry no meaning.",
 )
 def tsne(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `tsne_2d` (n, 2) and `tsne_labels` (n,)."""
     points, labels = run.array("tsne_2d"), run.array("tsne_labels")
     if points is None or labels is None:
         return None
-    axis_names = ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
+    axis_names = ("t-SNE 1", "t-SNE 2")
     return scatter_figure(run, style, title, points, labels, axis_names)
 
 
 @section.figure(
     "Codes in 3-D",
-    "Codes of test images on their three principal axes; beside it by t-SNE into three dimensions, "
-    "where `evaluate.tsne` asks for that.",
+    "Codes of test images on their first three principal components and, if evaluate.tsne includes "
+    "3, embedded in three dimensions by t-SNE.",
 )
 def codes_3d(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `codes_3d` (n, 3) with `codes_labels`, or `tsne_3d` (n, 3) with `tsne_labels`.
@@ -120,9 +120,9 @@ def codes_3d(run: RunData, style: Style, title: str) -> Figure | None:
 
 
 @section.figure(
-    "Classes from codes",
-    "Confusion of classifiers on the frozen codes, trained on training codes and scored on test: "
-    "the share of each true class (a row) that was given each class (a column), in percent.",
+    "Linear probe and k-NN on the codes",
+    "Confusion matrices of classifiers fitted on the frozen training codes and scored on test: of "
+    "each true class (row) the percentage predicted as each class (column).",
 )
 def probe(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `probe` in the metrics, with a `confusion` (K, K) of counts, true class by row."""
@@ -137,6 +137,6 @@ def probe(run: RunData, style: Style, title: str) -> Figure | None:
     for axes, (name, one) in zip(panels, probes.items(), strict=True):
         confusion_matrix(axes, np.array(one["confusion"], float), run.names(), style)
         axes.set_title(f"{_PROBES.get(name, name)}: accuracy {one['accuracy']:.4f}")
-        axes.set_xlabel("class given")
+        axes.set_xlabel("predicted class")
     panels[0].set_ylabel("true class")
     return figure

@@ -25,7 +25,7 @@ _COLUMNS = 12
 
 @section.figure(
     "Class centroids",
-    "What the decoder makes of the mean code of each class's training images.",
+    "The decoded mean code of each class (training images).",
 )
 def centroids(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `centroids_images` (K, C, H, W), one per class."""
@@ -41,8 +41,8 @@ def centroids(run: RunData, style: Style, title: str) -> Figure | None:
 
 @section.figure(
     "Paths through the latent space",
-    "Evenly spaced steps between two codes, decoded. The ends are class centroids, or the codes "
-    "of two test images; spherical paths keep to the shell where a VAE's codes lie.",
+    "Evenly spaced steps between two codes, decoded. The ends are class centroids or the codes of "
+    "two test images; spherical paths, if shown, stay on the shell where the codes of a VAE lie.",
 )
 def interpolation(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `paths_<kind>_images` (P, S, C, H, W) and `paths_<kind>_labels` (P, 2).
@@ -70,9 +70,9 @@ def _paths(run: RunData) -> Iterator[Block]:
 
 @section.figure(
     "Decoded points among the codes",
-    "Codes of test images, and as stars the points that were decoded: along the paths between "
-    "class centroids, or across the training codes. A star far from all codes asks the decoder "
-    "for something that it has never seen.",
+    "Codes of test images; stars mark the points that were decoded: along the paths between class "
+    "centroids, or across the training codes. At a star far from all codes the decoder has to "
+    "extrapolate.",
 )
 def two_d_paths(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `path_2d_points` (S, 2) and a run whose `codes` are (n, 2)."""
@@ -101,8 +101,8 @@ def two_d_paths(run: RunData, style: Style, title: str) -> Figure | None:
 
 @section.figure(
     "Samples around the centroids",
-    "Class centroids plus Gaussian noise of growing variance in the code, decoded: one row per "
-    "variance, one column per class.",
+    "Class centroids plus Gaussian noise of growing variance, decoded: one row per variance, one "
+    "column per class.",
 )
 def centroid_samples(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `centroid_samples_images` (V, K, C, H, W) and `centroid_samples_variances` (V,)."""
@@ -123,9 +123,9 @@ def centroid_samples(run: RunData, style: Style, title: str) -> Figure | None:
 
 
 @section.figure(
-    "Random codes, decoded",
-    "Codes drawn from the prior of a VAE, or, for a plain autoencoder, from a Gaussian fitted to "
-    "the codes of the training images.",
+    "Samples",
+    "Decoded codes drawn from the prior of a VAE or, for other autoencoders, from a Gaussian "
+    "fitted to the codes of the training images.",
 )
 def random_samples(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `random_samples_images` (k, C, H, W)."""
@@ -138,8 +138,8 @@ def random_samples(run: RunData, style: Style, title: str) -> Figure | None:
 
 @section.figure(
     "A plane of the latent space",
-    "Decoded codes in which two dimensions go through the values beside the grid, in standard "
-    "deviations, while all others stay at the mean.",
+    "Decoded codes in which two dimensions take the values at the edges of the grid, in standard "
+    "deviations, and all others stay at their mean.",
 )
 def latent_grid(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `latent_grid_images` (R, R, C, H, W), `_dims` (2,) and `_values` (R,).
@@ -155,6 +155,6 @@ def latent_grid(run: RunData, style: Style, title: str) -> Figure | None:
         np.ascontiguousarray(images[::-1]),
         row_labels=labels[::-1],
         column_labels=labels,
-        title=f"across: dimension {int(dims[0]) + 1}, upwards: dimension {int(dims[1]) + 1}",
+        title=f"x: dimension {int(dims[0]) + 1}, y: dimension {int(dims[1]) + 1}",
     )
     return grid_figure(style, title, run.label, [block])

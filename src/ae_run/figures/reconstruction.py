@@ -1,4 +1,4 @@
-"""What the model makes of images: reconstructions, denoised images, errors, fixed points."""
+"""Data, reconstructions, denoising, errors and manifold convergence."""
 
 import io
 from typing import Any
@@ -20,8 +20,8 @@ _FRAME_MS, _LAST_MS = 120, 1500
 
 
 @section.figure(
-    "Samples",
-    "Images of the data set with their classes, as the model gets them.",
+    "Data",
+    "Images of the data set with their classes, as the model sees them.",
 )
 def samples(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `samples_images` (k, C, H, W) and `samples_labels` (k,)."""
@@ -42,8 +42,8 @@ def samples(run: RunData, style: Style, title: str) -> Figure | None:
 
 @section.figure(
     "Reconstructions",
-    "Test images and their reconstructions from the code; where the run corrupts its input, the "
-    "corrupted image that the model was given stands between them.",
+    "Test images and their reconstructions; if the run corrupts its input, the corrupted image is "
+    "shown in between.",
 )
 def reconstructions(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `reconstruction_target` and `_output` (k, C, H, W); `_input` where it differs."""
@@ -68,9 +68,9 @@ def reconstructions(run: RunData, style: Style, title: str) -> Figure | None:
 
 @section.figure(
     "Denoising",
-    "What the model was given, what it made of it, and the clean image that it never saw. Below "
-    "each image its signal-to-noise ratio against the clean one; in the heading the mean over "
-    "the test set, before and after.",
+    "Corrupted input, the model's output and the clean image. Below each image: its "
+    "signal-to-noise ratio against the clean image. In the heading: means over the test set, "
+    "before and after.",
 )
 def denoising(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `denoising` in the metrics and `reconstruction_{target,input,output}`."""
@@ -111,9 +111,9 @@ def _summary(scores: dict[str, Any]) -> str:
 
 
 @section.figure(
-    "Denoising, by level",
-    "Scores of the output (solid) and of the corrupted input itself (dashed) against the clean "
-    "image; the dotted line is the level that the model was trained with. Higher is better.",
+    "Denoising by level",
+    "Scores of the output (solid) and of the corrupted input (dashed) against the clean image; the "
+    "dotted line marks the level used in training. Higher is better.",
 )
 def denoising_levels(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `denoising`, and the curve that it names in `robustness`, in the metrics."""
@@ -144,7 +144,7 @@ def denoising_levels(run: RunData, style: Style, title: str) -> Figure | None:
 @section.figure(
     "Worst reconstructions",
     "The test images with the largest mean squared error, worst first, each with its error per "
-    "pixel: odd images, wrong labels and what the code has no room for show up here.",
+    "pixel: unusual images, wrong labels and details that the code cannot hold.",
 )
 def worst(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `worst_target`, `worst_output` (k, C, H, W); `worst_mse` (k,) per pixel."""
@@ -166,8 +166,8 @@ def worst(run: RunData, style: Style, title: str) -> Figure | None:
 
 @section.figure(
     "Errors",
-    "Mean squared error of every test image, with the mean over all of them beside that of PCA "
-    "with as many components as the code has dimensions.",
+    "Mean squared error of every test image; the lines mark the mean and, for comparison, that of "
+    "PCA with as many components as the code has dimensions.",
 )
 def error_histogram(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `test_mse` (N,) per pixel."""
@@ -190,7 +190,7 @@ def error_histogram(run: RunData, style: Style, title: str) -> Figure | None:
     if pca is not None:
         axes.axvline(pca, color=style.color(4), ls="--", label=f"PCA {pca:.4f} (mean)")
     hidden = int((errors > right).sum())
-    note = f"; the last bin holds {hidden} beyond the axis" if hidden else ""
+    note = f"; the last bin includes {hidden} beyond the axis" if hidden else ""
     axes.set(xlabel=f"mean squared error of an image (per pixel{note})", ylabel="test images")
     axes.legend(loc="upper right")
     return figure
@@ -221,9 +221,9 @@ def _animation(run: RunData) -> dict[str, bytes]:
 
 @section.figure(
     "Convergence to the manifold",
-    "Each row starts from one image and feeds the reconstruction back in, until it moves less "
-    "than a threshold; the number of passes stands above. What is left lies on the manifold that "
-    "the model has learnt.",
+    "Each row starts from random noise and repeatedly feeds the output back in until it stops "
+    "changing; the number above each column counts the passes. What remains lies on the manifold "
+    "that the model has learned.",
     files=_animation,
 )
 def convergence(run: RunData, style: Style, title: str) -> Figure | None:

@@ -19,11 +19,11 @@ _EXAMPLES = 2
 
 @section.figure(
     "Robustness",
-    "Error of the reconstruction against the clean image when the input is corrupted ever more, "
-    "on the same corrupted test images for every model. Dashed: the error of the corrupted input "
-    "itself; PCA has as many numbers as the code. Own: the corruption that the run was trained "
-    "with, around its level. Where the solid line is below the dashed, the model removes more than "
-    "it loses.",
+    "Error of the reconstruction against the clean image as the corruption grows, on the same "
+    "corrupted test images for every model. Dashed: the error of the corrupted input itself; PCA "
+    "has as many components as the code has dimensions. Where the solid line is below the dashed "
+    "line, the model removes more error than it adds. A panel “own”, if present, shows the "
+    "corruption used in training, at several strengths.",
 )
 def robustness(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `robustness` in the metrics."""
@@ -62,9 +62,9 @@ def _panel(axes: Axes, name: str, curve: dict[str, Any], style: Style) -> None:
 
 
 @section.figure(
-    "Robustness, in pictures",
-    "Test images under a corruption that grows from left to right (its level stands above), each "
-    "with its reconstruction below.",
+    "Robustness, examples",
+    "Test images under a corruption that grows from left to right (its level is shown above), with "
+    "their reconstructions below.",
 )
 def robustness_examples(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `robustness_<key>_inputs` and `_outputs` (L, m, C, H, W) of a corruption."""

@@ -1,4 +1,4 @@
-"""How training went: loss curves, and reconstructions after some of the epochs."""
+"""Training: loss curves, and reconstructions at several epochs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,10 +28,10 @@ _IMAGES, _EPOCHS = 10, 10
 
 @section.figure(
     "Loss curves",
-    "Every loss term on training and validation images, averaged over an epoch; the dotted line "
-    "marks the epoch whose weights were kept. Training values are taken while the weights move, "
-    "with corruption and dropout, and can lie above the validation's for that reason alone. "
-    "Below: the learning rate.",
+    "Every loss term on training and validation images, averaged over each epoch; the dotted line "
+    "marks the epoch whose weights were kept. Training values are measured while the weights "
+    "change, with corruption and dropout, so they can lie above the validation values. Bottom: the "
+    "learning rate.",
 )
 def loss_curves(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs the history."""
@@ -63,7 +63,7 @@ def loss_curves(run: RunData, style: Style, title: str) -> Figure | None:
 
 
 def _terms(run: RunData) -> list[str]:
-    """Names of what is plotted, the monitored one first; a total of one term is that term."""
+    """Names of the loss terms, the monitored one first; a total of one term is dropped."""
     names: dict[str, None] = {}
     for column in run.history[0]:
         for split in ("train_", "validation_"):
@@ -82,7 +82,7 @@ def _terms(run: RunData) -> list[str]:
 
 
 def _epochs(run: RunData) -> np.ndarray:
-    """(epochs,); a count of our own where the column does not rise."""
+    """Epoch numbers (epochs,); counted from 1 if the column does not increase."""
     epochs = run.column("epoch")
     return epochs if np.all(np.diff(epochs) > 0) else np.arange(1.0, len(epochs) + 1)
 
@@ -129,7 +129,7 @@ def _best(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: str)
 
 
 def _stages(axes: list[Axes], run: RunData, style: Style, epochs: np.ndarray) -> None:
-    """Shade every second stage, and name them all."""
+    """Shade every second stage and label each."""
     stages = [row.get("stage", "") for row in run.history]
     starts = [0] + [i for i in range(1, len(stages)) if stages[i] != stages[i - 1]]
     if len(starts) < 2:
@@ -153,8 +153,8 @@ def _stages(axes: list[Axes], run: RunData, style: Style, epochs: np.ndarray) ->
 
 @section.figure(
     "Reconstructions during training",
-    "The same images, of validation or, where there is none, of training, reconstructed after so "
-    "many epochs.",
+    "The same validation images (training images if there is no validation split), reconstructed "
+    "at several epochs.",
 )
 def snapshots(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `snapshots_images` (E, m, C, H, W), `_epochs` (E,) and `_target` (m, C, H, W)."""

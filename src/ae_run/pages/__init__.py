@@ -1,1 +1,1 @@
-"""HTML pages of one file each, with one look: of a run, a search and a report; no torch here."""
+"""Self-contained HTML pages with one look; imports no torch."""

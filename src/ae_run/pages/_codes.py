@@ -1,4 +1,4 @@
-"""The codes as the page's interactive scatter needs them."""
+"""Data for the page's interactive scatter plot of codes."""
 
 import io
 from typing import Any

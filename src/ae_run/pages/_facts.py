@@ -1,4 +1,4 @@
-"""What the page says about a run in words and numbers."""
+"""The words and numbers on the page of a run."""
 
 import shlex
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _NAMES = {
 _IN_NATS = ("bce", "kl", "nelbo", "nelbo_at_mean", "log_likelihood")
 _LEADS = {
     "finished": "Finished",
-    "running": "Not finished: the page was written while the run was going on, or it was killed",
+    "running": "Not finished: this page was written during the run, or the run was killed",
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
@@ -50,14 +50,14 @@ class Table:
 
 
 def number(value: object, digits: int = 4) -> str:
-    """A number with so many significant digits; a dash where there is none."""
+    """A number with that many significant digits; a dash for None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:#,.{digits}g}".rstrip(".")
 
 
 def seconds(value: object) -> str:
-    """A duration for people."""
+    """A duration, readable."""
     if not isinstance(value, int | float):
         return "–"
     if value < 60:
@@ -87,7 +87,7 @@ def heading(run: RunData, folder: RunFolder) -> dict[str, str]:
 
 
 def status(run: RunData, folder: RunFolder) -> dict[str, str]:
-    """How the run ended, and what to do where it did not."""
+    """How the run ended, and how to resume it."""
     kind = str(run.run.get("status", "running"))
     text = _LEADS.get(kind, kind)
     done = run.run.get("epochs_done")
@@ -125,7 +125,7 @@ def tiles(run: RunData) -> list[Tile]:
 
 
 def bars(run: RunData) -> list[dict[str, Any]]:
-    """Test MSE of the model beside the baselines: name, value, length in percent."""
+    """Test MSE of the model and the baselines: name, value, length in percent."""
     count = _get(run.metrics, "baseline", "pca", "components") or run.metrics.get("latent_dim")
     pca = f"PCA, {count} components" if count else "PCA"
     values = {
@@ -166,8 +166,10 @@ def score_tables(run: RunData) -> list[Table]:
         )
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
-        note = "Accuracy on test of classifiers trained on the frozen codes."
-        tables.append(Table("Classes from codes", note, ["classifier", "accuracy"], rows))
+        note = "Test accuracy of classifiers trained on the frozen codes."
+        tables.append(
+            Table("Linear probe and k-NN on the codes", note, ["classifier", "accuracy"], rows)
+        )
     for key, curve in (metrics.get("robustness") or {}).items():
         tables.append(_robustness(key, curve))
     return tables
@@ -179,7 +181,7 @@ def _seeds(replicas: Mapping[str, Any]) -> Table:
         [name.replace(".", ": ").replace("_", " "), number(one["mean"]), number(one["sd"], 2)]
         for name, one in replicas["scores"].items()
     ]
-    note = f"Mean and standard deviation on test of the seeds {seeds[0]} to {seeds[-1]}."
+    note = f"Mean and standard deviation on test over seeds {seeds[0]} to {seeds[-1]}."
     return Table(f"Over {len(seeds)} seeds", note, ["score", "mean", "sd"], rows)
 
 
@@ -199,7 +201,7 @@ def _robustness(key: str, curve: Mapping[str, Any]) -> Table:
 
 
 def facts(run: RunData) -> list[tuple[str, str]]:
-    """What was run, on what, and how long it took."""
+    """Setup, hardware, versions and times."""
     of = run.run
     device = of.get("device_name") or of.get("device")
     if device and of.get("device") and device != of["device"]:
@@ -219,7 +221,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
         "parameters": number(of["parameters"]) if "parameters" in of else None,
         "epochs": epochs if "epochs_done" in of else None,
         "training speed": f"{rate:,.0f} images/s" if isinstance(rate, int | float) else None,
-        # A run that is going on tells its phases only.
+        # A run in progress has written its phases only.
         "time": seconds(of.get("wall_seconds") or sum(phases.values())) if phases else None,
         "of which": ", ".join(f"{name} {seconds(took)}" for name, took in phases.items()),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
@@ -229,7 +231,7 @@ def facts(run: RunData) -> list[tuple[str, str]]:
 
 
 def data_facts(run: RunData) -> list[tuple[str, str]]:
-    """What the data set is, and how it was split."""
+    """Size, split and classes of the data set."""
     data = run.run.get("data")
     if not isinstance(data, Mapping):
         return []
@@ -247,14 +249,14 @@ def data_facts(run: RunData) -> list[tuple[str, str]]:
         "image": " × ".join(map(str, shape)) + (" (channels × height × width)" if shape else ""),
         "classes": f"{len(names)}: {listed}" if names else "",
         "skipped files": number(len(data.get("skipped") or ())),
-        "exact twins": twin_text,
+        "exact duplicates": twin_text,
         "fingerprint": str(data.get("fingerprint") or "")[:16],
     }
     return [(name, value) for name, value in rows.items() if value]
 
 
 def skipped(run: RunData, at_most: int = 50) -> dict[str, Any]:
-    """Names of files that could not be read, the first of them, and how many more there are."""
+    """Names of the first unreadable files, and the number of further ones."""
     names = [str(name) for name in _get(run.run, "data", "skipped") or ()]
     return {"names": names[:at_most], "more": max(0, len(names) - at_most)}
 

@@ -1,7 +1,7 @@
-"""Pages that open from disk and ask for nothing else.
+"""Self-contained HTML pages: one file that opens from disk and loads nothing else.
 
-Images, style and script are inside, and a content security policy forbids everything else, so
-that a run folder from somebody else can be looked at safely.
+Images, style and script are embedded, and a content security policy forbids everything else, so
+that a run folder from somebody else can be viewed safely.
 """
 
 import base64
@@ -23,8 +23,8 @@ def page(template: Path, script: Path | None = None, **content: Any) -> bytes:
     """Render a template that extends `base.html`, the common frame and look.
 
     Args:
-        template: a file; it can also include and import those beside it.
-        script: JavaScript for the page, the only one that may run in it.
+        template: a file; it can include and import others from its folder.
+        script: a JavaScript file, the only script that the page may run.
         **content: the template's variables.
     """
     environment = Environment(
@@ -61,7 +61,7 @@ def embed(path: Path) -> Image:
 
 
 def css_size(png: bytes) -> tuple[int, int]:
-    """Width and height in CSS pixels: as many per inch in all pictures, so their text is alike."""
+    """Width and height in CSS pixels, at one scale per inch so that all text has the same size."""
     from PIL import Image as Picture
 
     with Picture.open(io.BytesIO(png)) as image:
@@ -70,5 +70,5 @@ def css_size(png: bytes) -> tuple[int, int]:
 
 
 def data_uri(mime: str, content: bytes) -> str:
-    """A file as an address that holds it, so that the page needs no other file."""
+    """A file's content as a URI."""
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""The page of a run: its scores, its setup, its figures and what its folder holds."""
+"""The page of a run: scores, setup, figures and files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from ae_run.figures import RunFigure
 from ae_run.pages import _codes, _facts, render
 from ae_run.run_folder import RunFolder, write_bytes
 
-# What may stand in a run folder, with what it is, in the order of a reader's interest.
+# The files of a run folder and what they are, the most interesting first.
 _FILES = {
     "config.yaml": "the resolved config",
     "overrides.txt": "the command line",
@@ -22,7 +22,7 @@ _FILES = {
     "replicas.json": "the scores of all seeds",
     "model.safetensors": "the best weights",
     "resume.pt": "the last weights and the optimizer's state",
-    "log.txt": "what was printed",
+    "log.txt": "the printed output",
 }
 
 
@@ -32,7 +32,7 @@ class Picture:
 
     figure: RunFigure
     image: render.Image | None
-    """None where only a PDF is there."""
+    """None if there is only a PDF."""
     link: str
     """The file of the image, else of the PDF, relative to the page."""
     animation: render.Image | None
@@ -41,7 +41,7 @@ class Picture:
 
 
 def write(folder: RunFolder) -> Path:
-    """Write `report.html` from what the folder holds, be the run finished or not.
+    """Write `report.html` from a run folder, finished or not.
 
     Returns:
         The page's path.

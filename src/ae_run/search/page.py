@@ -57,7 +57,7 @@ def _tiles(facts: dict[str, Any], found: Found) -> list[tuple[str, str, str]]:
 
 
 def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[str, Any] | None:
-    """The best run's own folder and its scores on test, where it has them."""
+    """The page of the best run, trained again, and its scores on test; None without a refit."""
     name = f"refit/{facts['best']['number']}"
     run = RunFolder(folder.file(name))
     if not (run.has("metrics.json") and run.has("report.html")):
@@ -65,7 +65,7 @@ def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[s
     metrics = run.read_json("metrics.json")
     rows = [
         ("MSE", f"{metrics['mse']:.5f}"),
-        ("MSE of PCA with as many numbers", f"{metrics['baseline']['pca']['mse']:.5f}"),
+        ("MSE of PCA with as many components", f"{metrics['baseline']['pca']['mse']:.5f}"),
     ]
     if search.options.objective == "probe":
         rows = [
@@ -77,7 +77,7 @@ def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[s
 
 
 def _rows(found: Found) -> tuple[list[str], list[list[str]]]:
-    """Finished trials, the best first, pruned ones after the complete."""
+    """Finished trials: complete ones first, each state sorted from the best."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     points = sorted(
         found.points,
