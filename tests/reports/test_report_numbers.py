@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 from ae_run.reports import reference
 from ae_run.reports._curves import crossing
 from ae_run.reports.compare import Line, Side

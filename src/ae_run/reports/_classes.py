@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ae_run.figures._scatter import class_legend, scatter_by_class
-from ae_run.figures._style import Style
-from ae_run.figures.probe import _matrix
+from ae_run.drawing.confusion import confusion_matrix
+from ae_run.drawing.scatter import class_legend, scatter_by_class
+from ae_run.drawing.style import Style
 from ae_run.reports.results import Found, dig
 
 _PER_ROW = 4
@@ -22,7 +22,7 @@ def draw_confusions(found: Sequence[Found], options: Mapping[str, Any], style: S
         probe = dig(one.first.metrics, ["probe", "softmax"])
         if not probe:
             continue
-        _matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
+        confusion_matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
         for text in list(axes.texts):
             text.remove()
         axes.set_title(f"{options['labels'][index]}\n{probe['accuracy']:.4f}")

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ae_run.figures._images import Block, grid_figure, pick
-from ae_run.figures._run_data import RunData
-from ae_run.figures._style import Style
+from ae_run.drawing.image_grid import Block, grid_figure, pick
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style
 from ae_run.reports.results import Found, dig
 
 _MOST = 11

@@ -134,9 +134,9 @@ class Maker:
     def _draw(self, report: Report, found: dict[str, Found], target: Path) -> None:
         import matplotlib
 
-        from ae_run.figures import _style
+        from ae_run.drawing.style import Style
 
-        style = _style.make("default", DPI)
+        style = Style.named("default", DPI)
         with matplotlib.rc_context(style.rc):
             for figure in self.wanted(report):
                 runs = [found[name] for name in figure.runs if name in found]
@@ -176,7 +176,8 @@ def _small(png: io.BytesIO) -> bytes:
 def _inputs(report: Report, found: Iterable[Found], figures: Collection[str]) -> str:
     """A digest of all that a report's folder depends on, the program's own files included."""
     here = Path(__file__).parents[1]
-    sources = [p for name in ("reports", "figures", "report") for p in (here / name).rglob("*.*")
+    rooms = ("reports", "figures", "drawing", "pages")
+    sources = [p for name in rooms for p in (here / name).rglob("*.*")
                if p.suffix in (".py", ".css", ".js", ".html")]  # fmt: skip
     digest = hashlib.sha256((spec.folder() / f"{report.name}.yaml").read_bytes())
     for path in sorted(sources):

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ae_run import report as run_pages
-from ae_run.report._pictures import css_size, data_uri
+from ae_run import pages as run_pages
+from ae_run.pages.render import css_size, data_uri
 from ae_run.reports import points
 from ae_run.reports.compare import Line, Side
 from ae_run.reports.results import Found

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 from ae_run.reports.plan import Planned
 from ae_run.reports.results import Found, dig
 from ae_run.reports.spec import Report

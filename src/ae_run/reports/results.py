@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ae_run.drawing.run_data import RunData, floats
 from ae_run.errors import UserError
-from ae_run.figures._run_data import RunData, floats
 from ae_run.reports.plan import Planned
 from ae_run.reports.spec import Value
 

@@ -7,7 +7,7 @@ what figures and tables are made of is kept, so that all runs of all reports are
 import shutil
 from pathlib import Path
 
-from ae_run.figures._run_data import RunData, load
+from ae_run.drawing.run_data import RunData, load
 from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
 

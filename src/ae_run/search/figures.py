@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ae_run.config import FiguresConfig
-from ae_run.figures import _style
-from ae_run.figures._style import Style
+from ae_run.drawing.style import Style, log_y
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search.found import Found
 from ae_run.search.parallel import TITLE, parallel, style_map, text
@@ -24,7 +23,7 @@ def draw(found: Found, folder: RunFolder, config: FiguresConfig) -> list[str]:
     """Draw what can be drawn into `figures/`; return the names."""
     import matplotlib
 
-    style = _style.make(config.style, config.dpi)
+    style = Style.named(config.style, config.dpi)
     target = folder.file("figures")
     target.mkdir(exist_ok=True)
     names = []
@@ -111,7 +110,7 @@ def intermediate(found: Found, style: Style) -> "Figure | None":
         axes.plot([], [], label=label, **kind)
     every = [s for p in shown for s in p.steps.values()]
     if found.sign > 0 and min(every) > 0 and max(every) / min(every) > 3:
-        _style.log_y(axes)
+        log_y(axes)
     axes.set(xlabel="epoch", ylabel=found.score)
     axes.xaxis.set_major_locator(_whole())
     figure.legend(loc="outside lower center", ncols=3)

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ae_run.figures import _style
-from ae_run.figures._style import Style
+from ae_run.drawing.style import Style, plain
 from ae_run.search.found import Found
 from ae_run.search.space import Parameter
 
@@ -78,4 +77,4 @@ def style_map(style: Style) -> str:
 
 def text(value: Any) -> str:
     """A choice as it is written on an axis."""
-    return "null" if value is None else _style.plain(str(value))
+    return "null" if value is None else plain(str(value))
