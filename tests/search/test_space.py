@@ -4,8 +4,7 @@ import pytest
 from command_line import Result
 
 from ae_run.errors import UserError
-from ae_run.search import values
-from ae_run.search.space import Parameter, parse
+from ae_run.search.space import Parameter, apply, overrides, parse
 
 LINE = (
     "[train.lr=log(1e-4,1e-1), model.latent_dim=int(2,10),train.optimizer=choice(adam,sgd),"
@@ -16,11 +15,15 @@ YAML = {
     "model.latent_dim": {"type": "int", "low": 2, "high": 10},
     "train.optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
     "train.momentum": {
-        "type": "float", "low": 0.5, "high": 0.9, "step": 0.1, "when": "train.optimizer=sgd",
+        "type": "float",
+        "low": 0.5,
+        "high": 0.9,
+        "step": 0.1,
+        "when": "train.optimizer=sgd",
     },
     "model.channels.0": {"type": "int", "low": 8, "high": 64, "log": True},
     "train.weight_decay": None,
-}  # fmt: skip
+}
 
 
 def test_yaml_and_command_line_say_the_same():
@@ -37,13 +40,16 @@ def test_conditions_come_after_what_they_depend_on():
 def test_values_reach_into_lists_and_become_overrides_that_hydra_reads():
     raw = {"model": {"channels": [8, 16, 32], "name": "x"}, "train": {"lr": 1.0}}
     chosen = {"model.channels.1": 64, "train.lr": 3.364e-05, "model.name": "a b"}
-    assert values.apply(raw, chosen) == {
-        "model": {"channels": [8, 64, 32], "name": "a b"}, "train": {"lr": 3.364e-05},
-    }  # fmt: skip
+    assert apply(raw, chosen) == {
+        "model": {"channels": [8, 64, 32], "name": "a b"},
+        "train": {"lr": 3.364e-05},
+    }
     assert raw["model"]["channels"] == [8, 16, 32]
-    assert values.overrides(raw, chosen) == [
-        "model.channels=[8,64,32]", "train.lr=3.364e-05", "model.name='a b'",
-    ]  # fmt: skip
+    assert overrides(raw, chosen) == [
+        "model.channels=[8,64,32]",
+        "train.lr=3.364e-05",
+        "model.name='a b'",
+    ]
 
 
 def test_a_grid_has_every_value():

@@ -5,6 +5,7 @@ In YAML a mapping of keys, on the command line a list such as
 as one string. A key may point into a list: `model.channels.0`.
 """
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -241,3 +242,44 @@ def _ordered(space: Space) -> Space:
             raise UserError("search.space: conditions (when) depend on each other in a circle")
         done += ready
     return tuple(done)
+
+
+def value_at(raw: Mapping[str, Any], key: str) -> Any:
+    """The config's value at a dotted key; a number is an index into a list."""
+    node: Any = raw
+    for part in key.split("."):
+        node = node[int(part)] if isinstance(node, list) else node[part]
+    return node
+
+
+def apply(raw: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:
+    """A copy of the config with these values at their keys."""
+    changed: dict[str, Any] = copy.deepcopy(dict(raw))
+    for key, value in values.items():
+        parent, _, last = key.rpartition(".")
+        node: Any = value_at(changed, parent) if parent else changed
+        node[int(last) if isinstance(node, list) else last] = value
+    return changed
+
+
+def overrides(raw: Mapping[str, Any], values: Mapping[str, Value]) -> list[str]:
+    """The values as overrides for the command line; a list is written whole."""
+    applied = apply(raw, values)
+    lines: dict[str, str] = {}
+    for key in values:
+        path = key.split(".")
+        while path[-1].isdigit():
+            path.pop()
+        whole = ".".join(path)
+        lines[whole] = f"{whole}={_override_text(value_at(applied, whole))}"
+    return list(lines.values())
+
+
+def _override_text(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return "[" + ",".join(map(_override_text, value)) + "]"
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ae_run.search.options import SearchConfig
+from ae_run.search.config import SearchConfig
 from ae_run.search.space import Space
 
 
 @dataclass(frozen=True)
-class Point:
+class FinishedTrial:
     """A finished trial."""
 
     number: int
@@ -23,19 +23,19 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchData:
     """All that the figures show."""
 
     name: str
     options: SearchConfig
     space: Space
-    points: list[Point]
+    points: list[FinishedTrial]
     importances: dict[str, float]
     importances_epoch: int | None
     """Of the scores that they are for; None: of all epochs."""
 
     @property
-    def complete(self) -> list[Point]:
+    def complete(self) -> list[FinishedTrial]:
         """Trials with a score, in the order in which they ended."""
         done = [p for p in self.points if p.state == "complete"]
         return sorted(done, key=lambda p: p.order)
