@@ -11,7 +11,7 @@ from ae_run.figures import _style
 from ae_run.figures._style import Style
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search.parallel_coordinates import TITLE, parallel, style_map, text
-from ae_run.search.space import Parameter
+from ae_run.search.parameters import Choice, FloatRange, IntRange, Parameter
 from ae_run.search.trials import SearchData
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def slices(data: SearchData, style: Style) -> "Figure | None":
     return figure
 
 
-def _number_axis(axes: "Axes", parameter: Parameter) -> None:
+def _number_axis(axes: "Axes", parameter: FloatRange | IntRange) -> None:
     """From the lowest to the highest value that is searched, with a little room beside them."""
     low, high = parameter.low, parameter.high
     if not parameter.log:
@@ -216,7 +216,7 @@ def _number_axis(axes: "Axes", parameter: Parameter) -> None:
 
 
 def _positions(axes: "Axes", parameter: Parameter, values: list[Any]) -> list[float]:
-    if parameter.kind != "categorical":
+    if not isinstance(parameter, Choice):
         _number_axis(axes, parameter)
         return [float(value) for value in values]
     names = [text(choice) for choice in parameter.choices]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ae_run.figures import _style
 from ae_run.figures._style import Style
-from ae_run.search.space import Parameter
+from ae_run.search.parameters import Choice, Parameter
 from ae_run.search.trials import SearchData
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def parallel(data: SearchData, style: Style) -> "Figure | None":
 
 def _share(p: Parameter, value: Any) -> float:
     """Where on its axis a value lies: 0 … 1."""
-    if p.kind == "categorical":
+    if isinstance(p, Choice):
         return [text(c) for c in p.choices].index(text(value)) / max(1, len(p.choices) - 1)
     if p.log:
         return float(np.log(value / p.low) / (np.log(p.high / p.low) or 1))
@@ -59,7 +59,7 @@ def _share(p: Parameter, value: Any) -> float:
 
 
 def _ends(p: Parameter) -> tuple[list[tuple[float, str]]]:
-    if p.kind == "categorical":
+    if isinstance(p, Choice):
         return ([(_share(p, c), text(c)) for c in p.choices],)
     return ([(0.0, f"{p.low:.4g}"), (1.0, f"{p.high:.4g}")],)
 

@@ -15,7 +15,8 @@ from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import space, storage
 from ae_run.search.config import SearchConfig
-from ae_run.search.space import Parameter, Space, Values
+from ae_run.search.parameters import Parameter
+from ae_run.search.space import Space, Values
 
 PROBE = "evaluate.probe.mlp."
 """Prefix of the keys that may be searched with `search.objective=probe`."""

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ae_run.errors import UserError
 from ae_run.search.config import SearchConfig
+from ae_run.search.parameters import Choice
 from ae_run.search.space import Space
 
 
@@ -116,7 +117,7 @@ def check(options: SearchConfig, space: Space) -> int | None:
             import cmaes  # noqa: F401
         except ImportError:
             raise UserError("search.sampler=cmaes: needs a package: pip install cmaes") from None
-        if sum(p.kind != "categorical" and p.when is None for p in space) < 2:
+        if sum(not isinstance(p, Choice) and p.when is None for p in space) < 2:
             raise UserError(
                 "search.sampler=cmaes: needs two int or float keys without condition in "
                 "search.space; choose tpe"

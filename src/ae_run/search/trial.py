@@ -188,13 +188,7 @@ def suggest(trial: optuna.Trial, searched: Space) -> Values:
     for p in searched:
         if p.when is not None and chosen.get(p.when[0], _ABSENT) != p.when[1]:
             continue
-        if p.kind == "categorical":
-            chosen[p.key] = trial.suggest_categorical(p.key, list(p.choices))
-        elif p.kind == "int":
-            low, high, step = int(p.low), int(p.high), int(p.step or 1)
-            chosen[p.key] = trial.suggest_int(p.key, low, high, step=step, log=p.log)
-        else:
-            chosen[p.key] = trial.suggest_float(p.key, p.low, p.high, step=p.step, log=p.log)
+        chosen[p.key] = p.suggest(trial)
     return chosen
 
 
