@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -38,6 +40,7 @@ from ae_run.search.space import parse
 from ae_run.search.storage import (
     Opened,
     StorageLost,
+    _patient,
     hide,
     open_storage,
     patiently,
@@ -116,6 +119,32 @@ def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
     waiting = [t for t in trials() if t.state == TrialState.WAITING]
     assert len(waiting) == len(leaves(trials())) == 3
     assert all(t.user_attrs.get("deaths", 0) == 0 for t in waiting)
+    assert subprocess_run(*line, "search.n_trials=1") == 0
+
+
+def test_one_worker_in_the_launchers_own_process_is_killed_stopped_and_resumed():
+    line = (*LINE, *LONG, "search.workers=1", "search.n_trials=2", "train.epochs=40")
+    process = start(*line)
+    wait_for(lambda: any(t.intermediate_values for t in trials()))
+    assert trials()[0].user_attrs["owner"]["pid"] == process.pid
+    assert children(process.pid) == []
+    kill_all(process)
+    process = start(*line)
+    wait_for(lambda: any(t.intermediate_values for t in trials()[1:]))
+    killed, _, again = trials()
+    assert killed.state == TrialState.FAIL
+    assert (again.user_attrs["retry_of"], again.user_attrs["deaths"]) == (0, 1)
+    assert again.params == killed.params
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; 0 of 2 trials are finished; the same command goes on" in err
+    assert "Traceback" not in err
+    assert [t.state for t in leaves(trials())] == [TrialState.WAITING] * 2
+    stopped = [t for t in trials() if t.user_attrs.get("stopped")]
+    assert len(stopped) == 1
+    run = RunFolder(Path(f"outputs/search/s/trials/{stopped[0].number}"))
+    assert run.read_json("run.json")["status"] == "interrupted"
     assert subprocess_run(*line, "search.n_trials=1") == 0
 
 
@@ -338,6 +367,52 @@ def test_sessions_add_up_the_time_without_gaps_or_overlaps(tmp_path):
     for name, times in {"a": [0, 10], "b": [5, 20], "c": [6, 8], "d": [100, 101]}.items():
         queue.study.set_user_attr(f"session:{name}", times)
     assert Sessions(queue.study).elapsed() == 21
+
+
+def test_every_call_on_a_database_survives_a_connection_that_breaks_in_it(tmp_path, monkeypatch):
+    import sqlalchemy
+
+    study.quiet()
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    database = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/s.db")
+    broken: list[bool] = []
+
+    @sqlalchemy.event.listens_for(database.engine, "before_cursor_execute")
+    def execute(*_: object) -> None:
+        if broken:
+            broken.pop()
+            raise sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        broken.append(True)
+        yield
+
+    opened = Opened(_patient(database, 5), lock)
+    try:
+        queue = new_queue(tmp_path, opened)
+        queue.fill(2)
+        with queue.take("session") as taken:
+            assert taken is not None
+            trial = taken[0]
+            for call in (
+                lambda: trial.suggest_float("a", 0, 1),
+                lambda: trial.report(1.0, 1),
+                lambda: trial.should_prune(),
+                lambda: trial.set_user_attr("facts", {}),
+                lambda: queue.tell(trial, TrialState.COMPLETE, 1.0),
+                lambda: queue.study.set_user_attr("x", 1),
+                lambda: queue.trials(),
+            ):
+                broken.append(True)
+                call()
+                assert not broken
+        first, second = queue.trials()
+        assert (first.state, first.values) == (TrialState.COMPLETE, [1.0])
+        assert second.state == TrialState.WAITING
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
 def test_passwords_are_taken_out():

@@ -1,4 +1,4 @@
-"""Figures of a search, drawn from its trials alone."""
+"""Figures of a search, drawn from its finished trials."""
 
 import io
 from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def draw(data: SearchData, folder: RunFolder, config: FiguresConfig) -> list[str]:
-    """Draw what can be drawn into `figures/`; return the names."""
+    """Draw all figures that the trials have data for into `figures/`; return their names."""
     import matplotlib
 
     style = _style.make(config.style, config.dpi)
@@ -49,10 +49,10 @@ def history(data: SearchData, style: Style) -> "Figure | None":
         return None
     figure = style.figure(7, 3.4, TITLES["history"], data.name)
     axes = figure.subplots()
-    order = {p.number: i + 1 for i, p in enumerate(sorted(data.points, key=lambda p: p.order))}
+    order = {p.number: i + 1 for i, p in enumerate(sorted(data.trials, key=lambda p: p.order))}
     best = np.minimum if data.sign > 0 else np.maximum
     for state, marker, color in (("pruned", "x", style.muted), ("complete", "o", style.color(0))):
-        shown = [p for p in data.points if p.state == state and p.values]
+        shown = [p for p in data.trials if p.state == state and p.values]
         if shown:
             axes.scatter(
                 [order[p.number] for p in shown],
@@ -64,9 +64,9 @@ def history(data: SearchData, style: Style) -> "Figure | None":
                 label=state,
                 zorder=3,
             )
-    failed = [order[p.number] for p in data.points if p.state == "failed"]
+    failed = [order[p.number] for p in data.trials if p.state == "failed"]
     scores = [p.values[0] for p in data.complete]
-    ends = [*(order[p.number] for p in data.complete), len(data.points)]
+    ends = [*(order[p.number] for p in data.complete), len(data.trials)]
     bests = best.accumulate(scores)
     axes.step(ends, [*bests, bests[-1]], where="post", color=style.color(4), label="best so far")
     _score_axis(axes, data, "y", scores)
@@ -93,7 +93,7 @@ def _whole() -> "Locator":
 
 
 def _score_axis(axes: "Axes", data: SearchData, which: str, scores: list[float]) -> None:
-    """Show the good scores, and let the bad ones leave the picture rather than squeeze it."""
+    """Scale the axis to the good scores; bad ones lie outside the picture."""
     worst = np.quantile(data.sign * np.array(scores), 0.9)
     best = min(data.sign * np.array(scores))
     margin = 0.35 * (worst - best) or 0.05 * abs(best) or 1e-6
@@ -103,7 +103,7 @@ def _score_axis(axes: "Axes", data: SearchData, which: str, scores: list[float])
 
 def intermediate(data: SearchData, style: Style) -> "Figure | None":
     """The score of every trial over its epochs."""
-    shown = [p for p in data.points if p.steps]
+    shown = [p for p in data.trials if p.steps]
     if not shown:
         return None
     figure = style.figure(7, 3.6, TITLES["intermediate"], data.name)
@@ -174,7 +174,7 @@ def slices(data: SearchData, style: Style) -> "Figure | None":
     for panel in panels.flat[len(space) :]:
         panel.set_visible(False)
     shade: Any = None
-    pruned = [t for t in data.points if t.state == "pruned" and t.values]
+    pruned = [t for t in data.trials if t.state == "pruned" and t.values]
     for panel, parameter in zip(panels.flat, space, strict=False):
         left = [t for t in pruned if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in left])
@@ -198,7 +198,7 @@ def slices(data: SearchData, style: Style) -> "Figure | None":
 
 
 def _number_axis(axes: "Axes", parameter: FloatRange | IntRange) -> None:
-    """From the lowest to the highest value that is searched, with a little room beside them."""
+    """Scale the axis to the searched range, with a small margin."""
     low, high = parameter.low, parameter.high
     if not parameter.log:
         room = 0.04 * (high - low) or 0.5
@@ -226,7 +226,7 @@ def _positions(axes: "Axes", parameter: Parameter, values: list[Any]) -> list[fl
 
 
 def pareto(data: SearchData, style: Style) -> "Figure | None":
-    """Score against what else is minimised, and the front on which neither gets better alone."""
+    """Score against the other objectives, with the Pareto front."""
     others = data.options.also_minimize
     done = data.complete
     if not others or not done:
@@ -265,7 +265,7 @@ TITLES = {
 _MAKERS: "dict[str, tuple[str, Callable[[SearchData, Style], Figure | None]]]" = {
     "history": (
         "Every trial's score, in the order in which they ended; of a pruned one its last "
-        "epoch's. Scores far from the best lie outside of the picture.",
+        "epoch's. Scores far from the best lie outside the picture.",
         history,
     ),
     "pareto": ("Every complete trial; on the front, no trial is better in both.", pareto),

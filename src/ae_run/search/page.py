@@ -1,4 +1,4 @@
-"""The page of a search: one file that opens from disk, with the look of a run's page."""
+"""The page of a search: one self-contained file in the style of a run's page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ def _rows(data: SearchData) -> tuple[list[str], list[list[str]]]:
     """Finished trials, the best first, pruned ones after the complete."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     points = sorted(
-        data.points,
+        data.trials,
         key=lambda p: (order[p.state], data.sign * p.values[0] if p.values else 0, p.number),
     )
     keys = [p.key for p in data.space]

@@ -18,7 +18,7 @@ from ae_run.training import checkpoints
 
 @torch.no_grad()
 def splits(config: Config, encoder: Path, dataset: Dataset) -> Splits:
-    """Standardized codes of train and validation; of test there are none."""
+    """Standardized codes of the train and validation splits."""
     device = devices.resolve(config.device)
     model = models.build(config.model, dataset.image_shape)
     checkpoints.load_weights(RunFolder(encoder), model)
@@ -35,7 +35,7 @@ def splits(config: Config, encoder: Path, dataset: Dataset) -> Splits:
 
 
 def epochs(config: Config, codes: Splits, folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """Train; after each epoch write and give the history's line."""
+    """Train; after each epoch, write the history and yield its line."""
     assert config.evaluate.probe is not None
     history: list[dict[str, Any]] = []
     for _, row in mlp_epochs(config.evaluate.probe.mlp, codes, config.seed):

@@ -43,16 +43,16 @@ class SearchProgress:
         counts = Counter(t.state.name.lower() for t in trials)
         finished = sum(t.state.is_finished() for t in trials)
         names = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
-        told = ", ".join(f"{counts[s]} {name}" for s, name in names.items() if counts[s])
+        counted = ", ".join(f"{counts[s]} {name}" for s, name in names.items() if counts[s])
         top = best(trials, self._options)
         if top is not None:
-            told += f", best {top.values[0]:.5g} (trial {top.number})"
-        line = f"{finished}/{len(trials)}: {told}"
+            counted += f", best {top.values[0]:.5g} (trial {top.number})"
+        line = f"{finished}/{len(trials)}: {counted}"
         if self._known is None:  # earlier sessions say nothing about the speed
             self._known = finished
             self._bar.initial = finished
         self._bar.total, self._bar.n = len(trials), finished
-        self._bar.set_postfix_str(told)
+        self._bar.set_postfix_str(counted)
         text, when = self._last
         now, last = time.monotonic(), finished == len(trials)
         if finished == 0 or line == text:

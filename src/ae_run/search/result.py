@@ -58,12 +58,12 @@ def _finish(
         if trial.number != top.number and not plan.options.also_minimize:
             with suppress(FileNotFoundError):
                 folder.file(f"trials/{trial.number}/model.safetensors").unlink()
-    points = [_point(t) for t in last if t.state.is_finished()]
+    finished = [_finished(t) for t in last if t.state.is_finished()]
     data = SearchData(
         plan.name,
         plan.options,
         plan.space,
-        points,
+        finished,
         facts["importances"],
         facts["importances_epoch"],
     )
@@ -88,7 +88,7 @@ def _row(plan: Plan, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str,
     }
 
 
-def _point(trial: FrozenTrial) -> FinishedTrial:
+def _finished(trial: FrozenTrial) -> FinishedTrial:
     return FinishedTrial(
         number=trial.number,
         state=_STATES[trial.state.name],
