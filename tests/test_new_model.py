@@ -1,4 +1,4 @@
-"""A model is one Python file and one YAML file: training, search and evaluation need no edit for it.
+"""A model is one Python file and one YAML file; training, search and evaluation need no edit.
 
 The model is as odd as the contract allows: a stage that trains a part of it, buffers that a stage
 sets and that training changes, and a loss that takes a gradient of its own.

@@ -1,4 +1,4 @@
-"""The page of a search: one file that opens from disk, with the look of a run's page."""
+"""The page of a search: one self-contained file in the style of a run's page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING, Any
 from ae_run.pages import render
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures
-from ae_run.search.found import Found
+from ae_run.search.trials import SearchData
 
 if TYPE_CHECKING:
-    from ae_run.search.prepare import Search
+    from ae_run.search.plan import Plan
 
 _TEMPLATE = Path(__file__).parent / "templates" / "search.html"
 _MOST_ROWS = 100
 
 
-def write(folder: RunFolder, search: "Search", facts: dict[str, Any], found: Found) -> Path:
+def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchData) -> Path:
     """Write `report.html` from the numbers and from the pictures in `figures/`."""
-    header, rows = _rows(found)
+    header, rows = _rows(data)
     html = render.page(
         _TEMPLATE,
         facts=facts,
-        label=search.label,
+        label=plan.label,
         folder=str(folder.path),
-        sampler=f"{search.options.sampler}, pruner {search.options.pruner.replace('_', ' ')}",
-        tiles=_tiles(facts, found),
+        sampler=f"{plan.options.sampler}, pruner {plan.options.pruner.replace('_', ' ')}",
+        tiles=_tiles(facts, data),
         space=[
-            (p.key, p.summary(), _short(facts["best"]["params"].get(p.key))) for p in search.space
+            (p.key, p.summary(), _short(facts["best"]["params"].get(p.key))) for p in plan.space
         ],
         pictures=_pictures(folder),
-        final=_final(folder, facts, search),
+        final=_final(folder, facts, plan),
         header=header,
         rows=rows[:_MOST_ROWS],
         more=len(rows) if len(rows) > _MOST_ROWS else None,
@@ -39,24 +39,24 @@ def write(folder: RunFolder, search: "Search", facts: dict[str, Any], found: Fou
     return path
 
 
-def _tiles(facts: dict[str, Any], found: Found) -> list[tuple[str, str, str]]:
+def _tiles(facts: dict[str, Any], data: SearchData) -> list[tuple[str, str, str]]:
     best = facts["best"]
     tiles = [
-        (f"best {found.score}", f"{best['value']:.5g}", f"trial {best['number']}"),
+        (f"best {data.score}", f"{best['value']:.5g}", f"trial {best['number']}"),
         (
             "trials",
             str(facts["trials"]),
             f"{facts['complete']} complete, {facts['pruned']} pruned, {facts['failed']} failed",
         ),
-        ("time", f"{facts['seconds']:,.0f} s", f"sampler {facts['sampler_share'] or 0:.2%}"),
+        ("time", f"{facts['seconds']:,.0f} s", ""),
     ]
-    if found.options.pruner != "none":
+    if data.options.pruner != "none":
         text = f"{facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s"
         tiles.append(("saved by pruning", f"{facts['pruned_share']:.0%} pruned", text))
     return tiles
 
 
-def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[str, Any] | None:
+def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, Any] | None:
     """The page of the best run, trained again, and its scores on test; None without a refit."""
     name = f"refit/{facts['best']['number']}"
     run = RunFolder(folder.file(name))
@@ -67,24 +67,24 @@ def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[s
         ("MSE", f"{metrics['mse']:.5f}"),
         ("MSE of PCA with as many components", f"{metrics['baseline']['pca']['mse']:.5f}"),
     ]
-    if search.options.objective == "probe":
+    if plan.options.objective == "probe":
         rows = [
             (f"accuracy, {kind}", f"{probe['accuracy']:.4f}")
             for kind, probe in (metrics.get("probe") or {}).items()
         ]
-    trained = search.options.refit.replace("+", " + ")
+    trained = plan.options.refit.replace("+", " + ")
     return {"page": f"{name}/report.html", "rows": rows, "trained": trained}
 
 
-def _rows(found: Found) -> tuple[list[str], list[list[str]]]:
+def _rows(data: SearchData) -> tuple[list[str], list[list[str]]]:
     """Finished trials: complete ones first, each state sorted from the best."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     points = sorted(
-        found.points,
-        key=lambda p: (order[p.state], found.sign * p.values[0] if p.values else 0, p.number),
+        data.trials,
+        key=lambda p: (order[p.state], data.sign * p.values[0] if p.values else 0, p.number),
     )
-    keys = [p.key for p in found.space]
-    others = list(found.options.also_minimize)
+    keys = [p.key for p in data.space]
+    others = list(data.options.also_minimize)
     header = ["trial", "state", "score", *others, *keys]
     rows = []
     for p in points:

@@ -1,4 +1,4 @@
-"""The `search` group's schema, without optuna; `conf/search/default.yaml` says what keys mean."""
+"""Schema of the `search` group; `conf/search/default.yaml` explains its keys."""
 
 from typing import Annotated, Any, Literal
 
