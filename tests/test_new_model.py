@@ -113,8 +113,14 @@ def test_trains_resumes_replicates_evaluates_and_searches(command, tmp_path):
     assert again["mse"] == metrics["mse"]
     fast = [option for option in FAST if not option.startswith("train.epochs")]
     out = command(
-        "task=search", "model=odd", *fast, "train.epochs=2", "search.n_trials=3",
-        "search.workers=1", "search.name=s", "search.space=[model.slope=log(1e-4,1e-1)]",
-    )  # fmt: skip
+        "task=search",
+        "model=odd",
+        *fast,
+        "train.epochs=2",
+        "search.n_trials=3",
+        "search.workers=1",
+        "search.name=s",
+        "search.space=[model.slope=log(1e-4,1e-1)]",
+    )
     assert "3 trials" in out or "3 complete" in out
     assert (tmp_path / "outputs/search/s/search.json").is_file()

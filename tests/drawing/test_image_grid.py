@@ -54,8 +54,11 @@ def test_a_pixel_of_an_image_covers_a_square_of_whole_pixels(side: int, dpi: int
     expected = images[0, 0].transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
     corner = (pixels[:, :, None] == expected[0, 0]).all(axis=-1)[..., 0]
     height, width = expected.shape[:2]
-    places = [(y, x) for y, x in np.argwhere(corner)
-              if np.array_equal(pixels[y : y + height, x : x + width], expected)]  # fmt: skip
+    places = [
+        (y, x)
+        for y, x in np.argwhere(corner)
+        if np.array_equal(pixels[y : y + height, x : x + width], expected)
+    ]
     assert len(places) == 1
 
 

@@ -12,10 +12,17 @@ from ae_run.run_folder import RunFolder
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
 QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--enable-logging=stderr",
-    "--virtual-time-budget=2000", "--window-size=1000,3000",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=2000",
+    "--window-size=1000,3000",
+)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")

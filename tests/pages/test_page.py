@@ -94,9 +94,16 @@ def test_what_users_write_is_text_and_never_markup(make_run: MakeRun) -> None:
     folder = make_run(names=(ATTACK, *fake_run.CLASSES[1:]))
     before = len(Page(run_page.write(folder)).tags)
     fake_run.change_json(
-        folder, "run.json", label=f"{ATTACK}-{ATTACK}", command=ATTACK, error=ATTACK,
-        status="failed", device_name=ATTACK, versions={ATTACK: ATTACK}, git_revision=ATTACK,
-    )  # fmt: skip
+        folder,
+        "run.json",
+        label=f"{ATTACK}-{ATTACK}",
+        command=ATTACK,
+        error=ATTACK,
+        status="failed",
+        device_name=ATTACK,
+        versions={ATTACK: ATTACK},
+        git_revision=ATTACK,
+    )
     metrics = folder.read_json("metrics.json")
     metrics["robustness"][ATTACK] = metrics["robustness"].pop("gaussian")
     folder.write_json("metrics.json", metrics)
@@ -120,9 +127,14 @@ def test_a_run_without_an_end_says_so_and_how_to_go_on(
     for name in ("metrics.json", "artifacts.npz"):
         folder.file(name).unlink()
     fake_run.change_json(
-        folder, "run.json", status=status, epochs_done=3, error="train_mse is not finite",
-        wall_seconds=None, phases=None,
-    )  # fmt: skip
+        folder,
+        "run.json",
+        status=status,
+        epochs_done=3,
+        error="train_mse is not finite",
+        wall_seconds=None,
+        phases=None,
+    )
     page = Page(run_page.write(folder))
     assert f"{words}" in page.text
     assert "after 3 of 5 epochs" in page.text
