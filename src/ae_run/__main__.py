@@ -1,5 +1,7 @@
 """`python -m ae_run` is `ae-run`."""
 
-from ae_run.cli import entry_point
+import sys
 
-entry_point()
+from ae_run.cli import main
+
+sys.exit(main())

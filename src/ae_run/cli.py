@@ -30,11 +30,6 @@ _FLAGS = (
 )
 
 
-def entry_point() -> None:
-    """Entry point of the console script."""
-    sys.exit(main())
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -240,7 +235,8 @@ def _job(cfg: "DictConfig") -> int:
         name = raw.get("task")
         if not isinstance(name, str) or name not in TASKS:
             raise UserError(messages.unknown(f"task={name}", str(name), TASKS, "task"))
-        TASKS[name].run(job_for(TASKS[name], raw, overrides, choices))
+        task = TASKS[name]
+        task.load()(job_for(task, raw, overrides, choices))
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

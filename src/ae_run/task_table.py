@@ -1,6 +1,7 @@
 """The tasks of the command line, a row each; imports nothing of what they need."""
 
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,14 @@ class Task:
     checks_components: bool = True
     """Whether the components' own options are checked, which may import torch."""
 
-    def run(self, job: "Job") -> None:
-        """Do it.
+    def load(self) -> Callable[["Job"], None]:
+        """Import the task's code.
 
-        Raises:
-            UserError: the request is invalid.
-            RunFailed: it failed.
-            Interrupted: it was stopped.
+        Called with a job, it raises `UserError` if the request is invalid, `RunFailed` if it
+        failed, and `Interrupted` if it was stopped.
         """
-        pkgutil.resolve_name(self.function)(job)
+        run: Callable[[Job], None] = pkgutil.resolve_name(self.function)
+        return run
 
 
 TASKS = {

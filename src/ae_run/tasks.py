@@ -17,7 +17,7 @@ from ae_run.run_folder import REPLICAS, RunFolder
 def train(job: Job) -> None:
     """Train or resume training, then evaluate, draw and report."""
     from ae_run.scoring import score, score_seeds
-    from ae_run.training import replicas
+    from ae_run.training import fit, replicas
     from ae_run.training.run import start, training_facts
 
     config, phases = job.config, Phases()
@@ -35,7 +35,7 @@ def train(job: Job) -> None:
             folder.log(f"skipped, not readable: {name}")
         others = replicas.start_others(run, job.overrides)
         with phases("train"):
-            for _ in replicas.fit_all(run, others):
+            for _ in replicas.fit_all(run, others) if others else fit(run):
                 pass
         if not folder.is_current("trained"):
             folder.update_json("run.json", **training_facts(run))

@@ -33,12 +33,12 @@ def fit_all(run: Run, others: Sequence[Run]) -> Iterator[None]:
     On a CPU, a batched model is no faster than one model after the other.
     """
     with _status(others):
-        reason = batched.why_not(run) if others else None
-        if others and run.device.type == "cuda" and reason is None:
+        reason = batched.why_not(run)
+        if run.device.type == "cuda" and reason is None:
             for _ in batched.fit_batched([run, *others]):
                 yield
         else:
-            if others and run.device.type == "cuda":
+            if run.device.type == "cuda":
                 run.folder.say(f"seeds are trained one after the other: {reason}")
             for one in (run, *others):
                 for _ in fit(one):
