@@ -300,6 +300,17 @@ def test_a_study_gives_no_more_trials_than_wait(tmp_path):
     assert len(queue.trials()) == 6
 
 
+def test_a_trial_that_asking_added_is_dropped(tmp_path, monkeypatch):
+    queue = new_queue(tmp_path)
+    queue.fill(1)
+    ask = queue.study.ask
+    monkeypatch.setattr(queue.study, "ask", lambda: (ask(), ask())[1])  # another one was faster
+    with queue.take("session") as taken:
+        assert taken is None
+    assert [t.state for t in queue.trials()] == [TrialState.RUNNING, TrialState.FAIL]
+    assert len(queue.slots()) == 1
+
+
 def test_a_taken_trial_is_lost_when_its_lock_is_free(tmp_path):
     queue = new_queue(tmp_path)
     sessions = Sessions(queue.study)

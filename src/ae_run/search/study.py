@@ -99,10 +99,14 @@ class TrialQueue:
         with ExitStack() as held:
             taken = None
             with self.opened.lock():
-                states = (TrialState.WAITING,)
-                waiting = {t.number for t in self.study.get_trials(deepcopy=False, states=states)}
-                if waiting:  # else `ask` would add a trial
-                    trial = self.study.ask()
+                waiting = [t.number for t in self.trials() if t.state == TrialState.WAITING]
+                trial = self.study.ask() if waiting else None
+                if trial is not None and trial.number not in waiting:
+                    # A database that was lost frees its lock, and another process took the last
+                    # one: `ask` added a trial.
+                    trial.set_user_attr("dropped", True)
+                    self.tell(trial, TrialState.FAIL)
+                elif trial is not None:
                     folder = RunFolder(self.folder / "trials" / str(trial.number), quiet=True)
                     folder.path.mkdir(parents=True)
                     held.enter_context(folder.lock())
@@ -135,7 +139,7 @@ class TrialQueue:
             for trial in self.trials():
                 if self._is_lost(trial, sessions):
                     with suppress(UpdateFinishedTrialError):  # another process saw it too
-                        self.study.tell(trial.number, state=TrialState.FAIL)
+                        self.study.tell(trial.number, None, TrialState.FAIL, skip_if_finished=True)
                         failed += 1
             for trial in _to_repeat(self.trials()):
                 deaths = trial.user_attrs.get("deaths", 0) + (not trial.user_attrs.get("stopped"))
