@@ -36,7 +36,6 @@ from ae_run.run_folder import RunFolder
 from ae_run.search import study
 from ae_run.search.config import SearchConfig
 from ae_run.search.sessions import Sessions, is_dead, owner
-from ae_run.search.space import parse
 from ae_run.search.storage import (
     Opened,
     StorageLost,
@@ -277,9 +276,9 @@ def new_queue(folder: Path, opened: Opened | None = None) -> study.TrialQueue:
     """A study of one parameter."""
     study.quiet()
     content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
-    options = SearchConfig.model_validate(content)
+    options = SearchConfig.model_validate(content | {"space": "[a=float(0,1)]"})
     opened = opened or open_storage(None, None, folder, 0)
-    return study.open_study(opened, folder, "s", options, parse("[a=float(0,1)]"), 0, 4)
+    return study.open_study(opened, folder, "s", options, 0, 4)
 
 
 def test_a_study_gives_no_more_trials_than_wait(tmp_path):

@@ -21,7 +21,7 @@ from ae_run.run_folder import RunFolder
 from ae_run.search import samplers
 from ae_run.search.config import SearchConfig
 from ae_run.search.sessions import Sessions, is_dead, owner
-from ae_run.search.space import Space
+from ae_run.search.space import parse
 from ae_run.search.storage import Opened
 
 _FAILURES = 5
@@ -167,13 +167,7 @@ class TrialQueue:
 
 
 def open_study(
-    opened: Opened,
-    folder: Path,
-    name: str,
-    options: SearchConfig,
-    space: Space,
-    seed: int,
-    epochs: int,
+    opened: Opened, folder: Path, name: str, options: SearchConfig, seed: int, epochs: int
 ) -> TrialQueue:
     """The study of that name, created if it does not exist."""
     with opened.lock():
@@ -182,7 +176,7 @@ def open_study(
             study_name=name,
             directions=options.directions,
             load_if_exists=True,
-            sampler=samplers.PerTrial(options, space, seed),
+            sampler=samplers.PerTrial(options, parse(options.space), seed),
             pruner=samplers.pruner(options, epochs),
         )
     return TrialQueue(study, opened, folder)
