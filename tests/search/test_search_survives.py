@@ -441,7 +441,9 @@ def test_a_lost_connection_is_waited_for():
     def call() -> str:
         calls.append(time.monotonic())
         if len(calls) < 3:
-            cause = sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+            cause: Exception = sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+            if len(calls) == 2:
+                cause = sqlalchemy.exc.PendingRollbackError("the same, noticed later")
             raise optuna.exceptions.StorageInternalError from cause
         return "back"
 
