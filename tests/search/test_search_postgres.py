@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 from search_helpers import FAST, SPACE, leaves, start, trials, wait_for
+
+from ae_run.search.storage import open_storage, split_password
 
 PASSWORD = "s3/c:r t%"
 QUOTED = "s3%2Fc%3Ar%20t%25"
@@ -158,6 +161,35 @@ def test_a_server_that_comes_back_is_waited_for(server):
     assert process.returncode == 0, err
     last = leaves(trials(server.url.replace("ql:", "ql+psycopg:"), "back"))
     assert [t.state for t in last] == [TrialState.COMPLETE] * 4
+
+
+def test_calls_in_progress_survive_a_server_that_restarts(server, tmp_path):
+    url, password = split_password(server.url)
+    opened = open_storage(url, password, tmp_path, 60)
+    calls, errors, ended = [0], [], threading.Event()
+
+    def call_always() -> None:
+        try:
+            study = optuna.create_study(storage=opened.storage, study_name="restarts")
+            while not ended.is_set():
+                study.set_user_attr("calls", calls[0])
+                calls[0] = study.user_attrs["calls"] + 1
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call_always)
+    thread.start()
+    try:
+        for _ in range(4):
+            before = calls[0]
+            wait_for(lambda before=before: calls[0] > before + 3 or errors)
+            server.down()
+            server.up()
+    finally:
+        ended.set()
+        thread.join()
+        opened.close()
+    assert errors == []
 
 
 def test_a_server_that_stays_away_ends_the_search_with_one_message(server):

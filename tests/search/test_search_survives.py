@@ -36,7 +36,6 @@ from ae_run.run_folder import RunFolder
 from ae_run.search import study
 from ae_run.search.config import SearchConfig
 from ae_run.search.sessions import Sessions, is_dead, owner
-from ae_run.search.space import parse
 from ae_run.search.storage import (
     Opened,
     StorageLost,
@@ -277,9 +276,9 @@ def new_queue(folder: Path, opened: Opened | None = None) -> study.TrialQueue:
     """A study of one parameter."""
     study.quiet()
     content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
-    options = SearchConfig.model_validate(content)
+    options = SearchConfig.model_validate(content | {"space": "[a=float(0,1)]"})
     opened = opened or open_storage(None, None, folder, 0)
-    return study.open_study(opened, folder, "s", options, parse("[a=float(0,1)]"), 0, 4)
+    return study.open_study(opened, folder, "s", options, 0, 4)
 
 
 def test_a_study_gives_no_more_trials_than_wait(tmp_path):
@@ -298,6 +297,17 @@ def test_a_study_gives_no_more_trials_than_wait(tmp_path):
     queue.fill(4)
     assert len(queue.slots()) == 4
     assert len(queue.trials()) == 6
+
+
+def test_a_trial_that_asking_added_is_dropped(tmp_path, monkeypatch):
+    queue = new_queue(tmp_path)
+    queue.fill(1)
+    ask = queue.study.ask
+    monkeypatch.setattr(queue.study, "ask", lambda: (ask(), ask())[1])  # another one was faster
+    with queue.take("session") as taken:
+        assert taken is None
+    assert [t.state for t in queue.trials()] == [TrialState.RUNNING, TrialState.FAIL]
+    assert len(queue.slots()) == 1
 
 
 def test_a_taken_trial_is_lost_when_its_lock_is_free(tmp_path):
@@ -431,7 +441,9 @@ def test_a_lost_connection_is_waited_for():
     def call() -> str:
         calls.append(time.monotonic())
         if len(calls) < 3:
-            cause = sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+            cause: Exception = sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+            if len(calls) == 2:
+                cause = sqlalchemy.exc.PendingRollbackError("the same, noticed later")
             raise optuna.exceptions.StorageInternalError from cause
         return "back"
 

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +71,14 @@ class Sessions:
 
         def run() -> None:
             if ended.wait(HEARTBEAT):
-                return None
-            with suppress(Exception):  # the main thread meets the same error and reports it
-                opened = connect()
+                return
+            # The main thread meets the same errors and reports them.
+            with suppress(Exception), closing(connect()) as opened:
                 name = self._study.study_name
                 study = optuna.load_study(study_name=name, storage=opened.storage)
-                while True:
+                self.beat(study)
+                while not ended.wait(HEARTBEAT):
                     self.beat(study)
-                    if ended.wait(HEARTBEAT):
-                        return opened.close()
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()

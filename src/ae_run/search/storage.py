@@ -238,8 +238,8 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
     Raises:
         StorageLost: it is not back within `patience` seconds.
     """
-    import sqlalchemy
     from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import OperationalError, PendingRollbackError, SQLAlchemyError
 
     @functools.wraps(call)
     def patient(*args: Any, **kwargs: Any) -> Any:
@@ -247,9 +247,10 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
         while True:
             try:
                 return call(*args, **kwargs)
-            except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
+            except (StorageInternalError, SQLAlchemyError) as error:
                 cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-                if not isinstance(cause, sqlalchemy.exc.OperationalError):
+                # The second: a transaction that goes on after its connection broke.
+                if not isinstance(cause, OperationalError | PendingRollbackError):
                     raise
                 if time.monotonic() > deadline:
                     raise StorageLost(

@@ -21,7 +21,7 @@ from ae_run.run_folder import RunFolder
 from ae_run.search import samplers
 from ae_run.search.config import SearchConfig
 from ae_run.search.sessions import Sessions, is_dead, owner
-from ae_run.search.space import Space
+from ae_run.search.space import parse
 from ae_run.search.storage import Opened
 
 _FAILURES = 5
@@ -99,10 +99,14 @@ class TrialQueue:
         with ExitStack() as held:
             taken = None
             with self.opened.lock():
-                states = (TrialState.WAITING,)
-                waiting = {t.number for t in self.study.get_trials(deepcopy=False, states=states)}
-                if waiting:  # else `ask` would add a trial
-                    trial = self.study.ask()
+                waiting = [t.number for t in self.trials() if t.state == TrialState.WAITING]
+                trial = self.study.ask() if waiting else None
+                if trial is not None and trial.number not in waiting:
+                    # A database that was lost frees its lock, and another process took the last
+                    # one: `ask` added a trial.
+                    trial.set_user_attr("dropped", True)
+                    self.tell(trial, TrialState.FAIL)
+                elif trial is not None:
                     folder = RunFolder(self.folder / "trials" / str(trial.number), quiet=True)
                     folder.path.mkdir(parents=True)
                     held.enter_context(folder.lock())
@@ -135,7 +139,7 @@ class TrialQueue:
             for trial in self.trials():
                 if self._is_lost(trial, sessions):
                     with suppress(UpdateFinishedTrialError):  # another process saw it too
-                        self.study.tell(trial.number, state=TrialState.FAIL)
+                        self.study.tell(trial.number, None, TrialState.FAIL, skip_if_finished=True)
                         failed += 1
             for trial in _to_repeat(self.trials()):
                 deaths = trial.user_attrs.get("deaths", 0) + (not trial.user_attrs.get("stopped"))
@@ -163,13 +167,7 @@ class TrialQueue:
 
 
 def open_study(
-    opened: Opened,
-    folder: Path,
-    name: str,
-    options: SearchConfig,
-    space: Space,
-    seed: int,
-    epochs: int,
+    opened: Opened, folder: Path, name: str, options: SearchConfig, seed: int, epochs: int
 ) -> TrialQueue:
     """The study of that name, created if it does not exist."""
     with opened.lock():
@@ -178,7 +176,7 @@ def open_study(
             study_name=name,
             directions=options.directions,
             load_if_exists=True,
-            sampler=samplers.PerTrial(options, space, seed),
+            sampler=samplers.PerTrial(options, parse(options.space), seed),
             pruner=samplers.pruner(options, epochs),
         )
     return TrialQueue(study, opened, folder)

@@ -47,15 +47,8 @@ def run(job: Job) -> None:
             folder.path.rmdir()
         raise
     try:
-        queue = study.open_study(
-            opened,
-            folder.path,
-            search.name,
-            options,
-            search.space,
-            search.config.seed,
-            search.epochs,
-        )
+        seed, epochs = search.config.seed, search.epochs
+        queue = study.open_study(opened, folder.path, search.name, options, seed, epochs)
         queue.identify(plan.identity(search, dataset))
         _check_fresh(search, queue)
         folder.say(plan.describe(search, dataset))

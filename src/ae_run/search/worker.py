@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ from ae_run.config import Schema
 from ae_run.data import Dataset, Part
 from ae_run.errors import AeRunError, Interrupted
 from ae_run.run_folder import RunFolder
-from ae_run.search import space, storage, study
+from ae_run.search import storage, study
 from ae_run.search.config import SearchConfig
 
 DONE, STORAGE_LOST, BROKEN = 0, 3, 4
 """Exit codes."""
 _ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
+_FACTS = ("class_names", "skipped", "twins", "fingerprint")
 
 
 class Order(Schema):
@@ -108,16 +110,11 @@ class Worker:
 
 def without_test(dataset: Dataset) -> Dataset:
     """The data set as trials get it: without its test split."""
-    images = np.empty((0, *dataset.image_shape), np.uint8)
-    return Dataset(
-        train=dataset.train,
-        validation=dataset.validation,
-        _test=Part(images, np.empty(0, np.int64)),
-        class_names=dataset.class_names,
-        skipped=dataset.skipped,
-        twins=dataset.twins,
-        fingerprint=dataset.fingerprint,
-    )
+    return replace(dataset, _test=_none_of(dataset.train))
+
+
+def _none_of(part: Part) -> Part:
+    return Part(part.images[:0], part.labels[:0])
 
 
 def save_images(dataset: Dataset, folder: Path) -> None:
@@ -125,30 +122,18 @@ def save_images(dataset: Dataset, folder: Path) -> None:
     for name in _ARRAYS:
         split, _, what = name.partition("_")
         np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
-    facts = {
-        "class_names": dataset.class_names,
-        "skipped": dataset.skipped,
-        "twins": dataset.twins,
-        "fingerprint": dataset.fingerprint,
-    }
+    facts = {name: getattr(dataset, name) for name in _FACTS}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load_images(folder: Path) -> Dataset:
     """The data set that `save_images` wrote; all processes share one copy in memory."""
     # Copy-on-write: torch.from_numpy needs a writable array.
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS}
-    facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    images, labels = arrays["train_images"], arrays["train_labels"]
-    return Dataset(
-        train=Part(images, labels),
-        validation=Part(arrays["validation_images"], arrays["validation_labels"]),
-        _test=Part(images[:0], labels[:0]),
-        class_names=tuple(facts["class_names"]),
-        skipped=tuple(facts["skipped"]),
-        twins=facts["twins"],
-        fingerprint=facts["fingerprint"],
-    )
+    arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS]
+    facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    train, validation = Part(*arrays[:2]), Part(*arrays[2:])
+    facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
+    return Dataset(train, validation, _none_of(train), **facts)
 
 
 def main() -> int:
@@ -187,15 +172,7 @@ def _work(order: Order, stopping: threading.Event) -> None:
     opened = storage.open_storage(
         options.storage, order.password, order.folder, options.reconnect_seconds
     )
-    queue = study.open_study(
-        opened,
-        order.folder,
-        order.name,
-        options,
-        space.parse(options.space),
-        order.seed,
-        order.epochs,
-    )
+    queue = study.open_study(opened, order.folder, order.name, options, order.seed, order.epochs)
     assert order.images is not None
     worker = Worker(order, queue, load_images(order.images))
     while not stopping.is_set() and (order.deadline is None or time.time() < order.deadline):
