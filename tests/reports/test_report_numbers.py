@@ -1,15 +1,18 @@
 """Curves, crossings, aims, and the committed results recomputed from what lies beside them."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ae_run.figures._run_data import RunData
 from ae_run.reports import reference
 from ae_run.reports._curves import crossing
 from ae_run.reports.compare import Line, Side
+from ae_run.reports.maker import _small
 from ae_run.reports.results import mean_sd, value
 from ae_run.reports.spec import Row
 
@@ -88,3 +91,13 @@ def test_a_missed_aim_is_explained() -> None:
     assert "budget is cut" in _line(0.9, 0.9, "quick", aim=0.1).note()
     assert "6 of 50 epochs" in _line(0.9, 0.9, "quick", aim=0.1).note()
     assert "too few fonts" in _line(0.9, 0.9, aim=0.1, missed="too few fonts").note()
+
+
+def test_a_picture_keeps_its_colours_and_a_grey_one_has_one_channel() -> None:
+    colours = np.arange(48 * 48 * 3, dtype=np.uint32).reshape(48, 48, 3) * 7 % 256
+    for pixels, mode in ((colours, "RGB"), (np.repeat(colours[..., :1], 3, 2), "L")):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG", dpi=(100, 100))
+        with Image.open(io.BytesIO(_small(buffer))) as small:
+            assert small.mode == mode
+            assert np.array_equal(np.asarray(small.convert("RGB")), pixels)
