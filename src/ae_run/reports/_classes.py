@@ -5,35 +5,59 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from ae_run.figures._run_data import RunData
 from ae_run.figures._scatter import class_legend, scatter_by_class
-from ae_run.figures._style import Style
-from ae_run.figures.probe import _matrix
-from ae_run.reports.results import Found, dig
+from ae_run.figures._style import Style, plain
+from ae_run.reports.metrics import dig
+from ae_run.reports.results import Found
 
 _PER_ROW = 4
 
 
 def draw_confusions(found: Sequence[Found], options: Mapping[str, Any], style: Style) -> Figure:
-    """The softmax probe's confusion and accuracy, one panel per model. Options: `labels`."""
-    figure, panels = _panels(len(found), 2.7, options, style)
+    """A probe's confusion and accuracy, one panel per model. Options: `classifier`, `labels`."""
+    figure, panels = _panels(len(found), 2.9, options, style)
     for index, (axes, one) in enumerate(zip(panels, found, strict=False)):
-        probe = dig(one.first.metrics, ["probe", "softmax"])
+        probe = dig(one.first.metrics, ["probe", options["classifier"]])
         if not probe:
             continue
         _matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
-        for text in list(axes.texts):
-            text.remove()
         axes.set_title(f"{options['labels'][index]}\n{probe['accuracy']:.4f}")
+        if index % _PER_ROW == 0:
+            axes.set_ylabel("true")
+        if index + _PER_ROW >= len(found):
+            axes.set_xlabel("predicted")
     return figure
+
+
+def _matrix(axes: Axes, counts: np.ndarray, names: list[str], style: Style) -> None:
+    """Each row's shares in percent, from 1 % up as numbers; counts (K, K), true class by row."""
+    shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    colors = LinearSegmentedColormap.from_list("share", [style.face, style.color(0)])
+    axes.imshow(shares, cmap=colors, vmin=0, vmax=100)
+    axes.grid(visible=False)
+    ticks = np.arange(len(counts))
+    labels = [plain(name, 9) for name in names]
+    axes.set_xticks(ticks, labels, size=6)
+    axes.set_yticks(ticks, labels, size=6)
+    axes.tick_params(length=0)
+    for row, column in np.argwhere(shares >= 0.5):
+        share = shares[row, column]
+        color = style.face if share > 55 else style.ink
+        axes.text(column, row, f"{share:.0f}", ha="center", va="center", size=5.5, color=color)
 
 
 def draw_embeddings(
     found: Sequence[Found], options: Mapping[str, Any], style: Style
 ) -> Figure | None:
-    """Codes in the plane, one panel per model. Options: `array`, `of`: its labels; `labels`."""
-    figure, panels = _panels(len(found), 2.9, options, style)
+    """Codes in the plane, one panel per model.
+
+    Options: `array`, and `of`, its labels; `axes`, an array of the names of its axes; `labels`.
+    """
+    figure, panels = _panels(len(found), 2.9 if len(found) > 1 else 5.0, options, style)
     names: list[str] = []
     every = np.empty(0, int)
     for index, (axes, one) in enumerate(zip(panels, found, strict=False)):
@@ -44,11 +68,20 @@ def draw_embeddings(
         names, every = one.first.names(labels), labels
         scatter_by_class(axes, points, labels, names, style, named=False)
         axes.set_title(options["labels"][index])
-        axes.set_xticks([])
-        axes.set_yticks([])
+        _name_axes(axes, one.first, options.get("axes"))
         axes.set_aspect("equal", adjustable="datalim")
     class_legend(figure, every, names, style)
     return figure
+
+
+def _name_axes(axes: Axes, run: RunData, key: str | None) -> None:
+    """The axes' names; without any, an embedding, whose numbers mean nothing."""
+    names = run.array(key) if key else None
+    if names is None:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    else:
+        axes.set(xlabel=plain(str(names[0]), 30), ylabel=plain(str(names[1]), 30))
 
 
 def _panels(

@@ -9,10 +9,9 @@ from pathlib import Path
 from ae_run.errors import AeRunError, UserError
 from ae_run.reports import spec
 from ae_run.reports.maker import Maker
-from ae_run.reports.plan import Planned, Planner
+from ae_run.reports.plan import ROOT, Planned, Planner, merged
 from ae_run.reports.store import Store
 
-ROOT = Path("outputs/reports")
 REFERENCE = Path("outputs/reference")
 _MOST_JOBS = 8
 
@@ -117,21 +116,23 @@ def _pack(maker: Maker, reports: Sequence[spec.Report], target: Path) -> int:
 def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namespace) -> int:
     from ae_run.reports import pool, reference, searches
 
-    todo: dict[str, Planned] = {}
+    todo: list[Planned] = []
     possible: list[spec.Report] = []
-    without_data: list[str] = []
+    failures: list[str] = []
     for report in reports:
         try:
             if options.force:
                 maker.forget(report)
-            todo |= {run.digest: run for run in maker.missing(report)}
+            todo += maker.missing(report)
             possible.append(report)
         except UserError as problem:
-            without_data.append(f"{report.name}: {problem}")
+            failures.append(f"{report.name}: {problem}")
     if not possible:
-        raise UserError("; ".join(without_data))
+        raise UserError("; ".join(failures))
     jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
-    failures = [*without_data, *pool.run_all(list(todo.values()), maker.store, jobs)]
+    failures += pool.run_all(merged(todo), maker.store, jobs)
+    for report in possible:
+        maker.release(report)
     for search in [one for report in possible for one in maker.missing_searches(report)]:
         error = searches.run(search, ROOT, jobs)
         if error is not None:
@@ -141,7 +142,9 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
         made = maker.make(report, target)
         print(f"{report.name}: {target / 'index.html'}{'' if made else ' (nothing new)'}")
         if options.commit_reference:
-            reference.write(report, maker.found(report), target, REFERENCE / report.name)
+            reference.write(
+                maker.found(report), maker.searched(report), target, REFERENCE / report.name
+            )
     for failure in failures:
         print(f"make_figures: failed: {failure}", file=sys.stderr)
     return 1 if failures else 0

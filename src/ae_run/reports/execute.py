@@ -51,9 +51,9 @@ def execute(planned: Planned, path: Path) -> str | None:
         with _folder(path) as folder:
             if not store.is_finished(path, planned):
                 if store.is_finished(path):
-                    store.empty(folder)  # it was trained when no figure or search needed it
+                    store.empty(folder)  # it was trained when nothing needed what is kept now
                 _train(planned, folder)
-                store.trim(folder, planned.pictures, planned.weights)
+                store.trim(folder, planned.keeps)
     except Interrupted:
         if os.getppid() != _parent:
             os._exit(1)  # before this process takes the next run from its queue
@@ -87,7 +87,11 @@ def _train(planned: Planned, folder: RunFolder) -> None:
     from ae_run.runs import Phases, recorded, start, training_facts
     from ae_run.training import checkpoints, fit
 
-    config, phases = validate(planned.raw), Phases()
+    raw = planned.raw
+    if planned.init_from is not None:
+        start_from = folder.path.parent / planned.init_from.digest
+        raw = raw | {"train": raw["train"] | {"init_from": str(start_from)}}
+    config, phases = validate(raw), Phases()
     with phases("data"):
         dataset = _dataset(config.data)
     run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())

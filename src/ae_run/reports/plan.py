@@ -5,15 +5,20 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ae_run import components, data
 from ae_run.config import Config, validate
 from ae_run.errors import UserError
+from ae_run.reports.metrics import beside
 from ae_run.reports.spec import Report, Value
 
-RESULTS_VERSION = 2
+ROOT = Path("outputs/reports")
+"""Where the reports' runs and pages lie."""
+
+RESULTS_VERSION = 3
 """To be raised when a change of the program changes what a config results in."""
 _DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
 # Where the images come from and how many threads work does not decide; the images themselves do.
@@ -24,6 +29,9 @@ _DECIDES_NOT = (
     ("train", "threads"),
     ("train", "replicas"),
 )
+
+
+PICTURES, WEIGHTS, EXAMPLES = "pictures", "weights", "examples"
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,16 @@ class Planned:
     """The sweep's value."""
     overrides: tuple[str, ...]
     raw: dict[str, Any]
-    """The composed config."""
+    """The composed config, without `train.init_from`."""
     digest: str
-    pictures: bool
-    """Whether a figure shows this run: the one with the first seed, of a name in a figure."""
-    weights: bool = False
-    """Whether a search needs its weights."""
+    keeps: frozenset[str]
+    """What stays of the finished run beside its numbers: `PICTURES` where a figure shows it,
+    `WEIGHTS` where a search or another run needs them, `EXAMPLES` of the first run behind a row,
+    and the rows' metrics, whose scores per image are kept."""
+    init_from: "Planned | None" = None
+    """The run that it takes its starting weights from."""
+    stand_in: bool = False
+    """Whether these are the settings of another run, in place of a cut of its own."""
 
     @property
     def label(self) -> str:
@@ -54,7 +66,15 @@ class Planned:
     @property
     def command(self) -> str:
         """What to type to repeat it alone."""
-        return shlex.join(["ae-run", *self.overrides])
+        start = (
+            () if self.init_from is None else (f"train.init_from={path(self.init_from.digest)}",)
+        )
+        return shlex.join(["ae-run", *self.overrides, *start])
+
+
+def path(digest: str, root: Path = ROOT) -> Path:
+    """A run's folder below the reports' root."""
+    return root / "runs" / digest
 
 
 class Planner:
@@ -67,13 +87,23 @@ class Planner:
         self._fingerprints: dict[str, str] = {}
 
     def runs(self, report: Report, name: str, budget: str, seeds: int) -> list[Planned]:
-        """All runs behind a name of the report, by value of the sweep, then by seed."""
+        """All runs behind a name of the report, by value of the sweep, then by seed.
+
+        None at budget quick of a run that is done at full only.
+        """
         run = report.runs[name]
+        if budget == "quick" and run.quick is None:
+            return []
+        if budget == "quick" and isinstance(run.quick, str):
+            return [
+                replace(one, name=name, keeps=_keeps(report, name, one, run.quick), stand_in=True)
+                for one in self.runs(report, run.quick, budget, seeds)
+            ]
         points: Sequence[Value | None] = run.sweep.values if run.sweep else (None,)
         return [
             self._planned(report, name, budget, seed, point)
             for point in points
-            for seed in range(seeds if run.seeds else 1)
+            for seed in range(run.seed, run.seed + run.count(budget, seeds))
         ]
 
     def _planned(
@@ -90,11 +120,24 @@ class Planner:
             config = validate(raw)
         except UserError as error:
             raise UserError(f"report {report.name}, run {name}: {error}") from None
+        before = None
+        if run.init_from is not None:
+            before = self._planned(report, run.init_from, budget, seed, None)
+            before = replace(before, keeps=before.keeps | {WEIGHTS})
         overrides = [*run.overrides, *(f"{key}={value}" for key, value in changes.items())]
-        return Planned(
-            report.name, name, budget, seed, point, tuple(overrides), config.dump(),
-            self._digest(config), seed == 0 and any(name in f.runs for f in report.figures),
-        )  # fmt: skip
+        planned = Planned(
+            report=report.name,
+            name=name,
+            budget=budget,
+            seed=seed,
+            point=point,
+            overrides=tuple(overrides),
+            raw=config.dump(),
+            digest=self._digest(config, before),
+            keeps=frozenset(),
+            init_from=before,
+        )
+        return replace(planned, keeps=_keeps(report, name, planned, name))
 
     def compose(self, overrides: Iterable[str]) -> dict[str, Any]:
         """The plain config that a command line gives."""
@@ -126,13 +169,35 @@ class Planner:
             self._fingerprints[source] = data.load(where).fingerprint
         return self._fingerprints[source]
 
-    def _digest(self, config: Config) -> str:
+    def _digest(self, config: Config, before: Planned | None) -> str:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
         content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprint(config)}
+        content["init_from"] = before.digest if before else None
         text = json.dumps(_without_null(content), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _keeps(report: Report, name: str, planned: Planned, settings: str) -> frozenset[str]:
+    """What rows and figures need of a run under a name; `settings` names the run it is like."""
+    run, rows = report.runs[settings], report.rows_of(name)
+    keeps = {metric for row in rows for metric in (row.metric, *beside(row.metric).values())}
+    first = planned.seed == run.seed
+    if first and any(name in figure.runs for figure in report.figures):
+        keeps.add(PICTURES)
+    if first and rows and (run.sweep is None or planned.point == run.sweep.values[0]):
+        keeps.add(EXAMPLES)
+    return frozenset(keeps)
+
+
+def merged(planned: Iterable[Planned]) -> list[Planned]:
+    """Each run once, keeping what any of its names needs."""
+    found: dict[str, Planned] = {}
+    for run in planned:
+        known = found.setdefault(run.digest, run)
+        found[run.digest] = replace(known, keeps=known.keeps | run.keeps)
+    return list(found.values())
 
 
 def _without_null(content: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ae_run.reports.plan import RESULTS_VERSION, Planned, Planner
+from ae_run.reports.plan import RESULTS_VERSION, WEIGHTS, Planned, Planner
 from ae_run.reports.spec import Report, Search
 from ae_run.run_folder import RunFolder
 
@@ -26,7 +26,8 @@ class PlannedSearch:
     digest: str
     overrides: tuple[str, ...]
     trials: int
-    cut: str
+    direction: str
+    tags: tuple[str, ...]
     encoder: Planned | None = None
     """The run whose codes are classified, with its weights."""
 
@@ -47,20 +48,30 @@ def plan(planner: Planner, report: Report, name: str, budget: str, root: Path) -
     overrides, encoder = tuple(search.overrides(budget)), None
     if search.encoder is not None:
         (encoder,) = planner.runs(report, search.encoder, budget, 1)
-        encoder = replace(encoder, weights=True)
+        encoder = replace(encoder, keeps=encoder.keeps | {WEIGHTS})
         overrides += (f"run={root / 'runs' / encoder.digest}",)
     of_runs = [o for o in overrides if not o.startswith(("task=", "search."))]
     fingerprint, preset = planner.fingerprint(of_runs), planner.compose(of_runs)["search"]
     text = json.dumps([RESULTS_VERSION, fingerprint, preset, overrides])
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    trials = search.quick_trials if budget == "quick" else search.n_trials
-    cut = _cut(search) if budget == "quick" else ""
-    return PlannedSearch(report.name, name, budget, digest, overrides, trials, cut, encoder)
+    return PlannedSearch(
+        report=report.name,
+        name=name,
+        budget=budget,
+        digest=digest,
+        overrides=overrides,
+        trials=search.count(budget),
+        direction=str(preset["direction"]),
+        tags=_tags(search, budget),
+        encoder=encoder,
+    )
 
 
-def _cut(search: Search) -> str:
-    keys = ", ".join(f"{key} {value}" for key, value in search.quick.items())
-    return f"{search.quick_trials} of {search.n_trials} trials" + (f", {keys}" if keys else "")
+def _tags(search: Search, budget: str) -> tuple[str, ...]:
+    """The budget and what it leaves out, as `results.tags` has it for runs."""
+    whole = "" if search.report_trials is None else f"/{search.report_trials}"
+    cuts = [f"{key} {value}" for key, value in search.quick.items()] if budget == "quick" else []
+    return (budget, f"{search.count(budget)}{whole} trials", *cuts)
 
 
 def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
@@ -82,10 +93,25 @@ def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
         lines = done.stderr.strip().splitlines()
         return lines[-1] if lines else f"exit code {done.returncode}"
     path, found = result_path(planned, root), folder.read_json("search.json")
+    found |= {"direction": planned.direction, "trial_list": _trials(folder, found)}
     path.parent.mkdir(parents=True, exist_ok=True)
     RunFolder(path.parent).write_json(path.name, found)
     print(f"search {planned.report}/{planned.name}: best {found['best']['value']:.5g}", flush=True)
     return None
+
+
+def _trials(folder: RunFolder, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every trial with its score and values, as text where they are no numbers."""
+    columns = ("number", "state", "value", *found["best"]["params"])
+    rows = folder.read_csv("trials.csv")
+    return [{key: _number(row[key]) for key in columns} for row in rows]
+
+
+def _number(text: str) -> float | str | None:
+    try:
+        return float(text)
+    except ValueError:
+        return text or None
 
 
 def read(planned: PlannedSearch, root: Path) -> dict[str, Any] | None:
