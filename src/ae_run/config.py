@@ -107,6 +107,14 @@ _BASES: dict[str, type[ComponentConfig]] = {
 AnyCorruption = Annotated[SerializeAsAny[CorruptionConfig], _component("corruption")]
 
 
+class PlateauConfig(Schema):
+    """When training ends because its loss no longer falls."""
+
+    epochs: Positive
+    change: Annotated[float, Field(ge=0)]
+    rises: Positive
+
+
 class TrainConfig(Schema):
     """How to train; see `conf/train/default.yaml` for what each key means."""
 
@@ -124,8 +132,10 @@ class TrainConfig(Schema):
     monitor: Literal["auto", "mse", "nelbo"]
     precision: Literal["auto", "float32", "bfloat16", "float64"]
     threads: Positive | None
+    plateau: PlateauConfig | None
     snapshot_every: Positive | None
     replicas: Positive
+    init_from: str | None
 
 
 class RobustnessConfig(Schema):
@@ -161,6 +171,7 @@ class LatentConfig(Schema):
     path_quantiles: FractionPairs | None
     path_steps: Annotated[int, Field(ge=2)]
     variances: Levels
+    spread_steps: Levels
     samples: Annotated[int, Field(ge=0)]
     grid_dims: Pair | None
     grid_size: Annotated[int, Field(ge=2)]
@@ -173,23 +184,37 @@ class ConvergenceConfig(Schema):
     starts: Positive
     max_steps: Positive
     threshold: Annotated[float, Field(ge=0)]
+    marks: Levels
 
 
-class MlpConfig(Schema):
-    """The classifier with hidden layers."""
+class SgdConfig(Schema):
+    """How a classifier is trained by gradient steps."""
 
-    widths: Positives
     batch_size: Positive
     lr: Annotated[float, Field(gt=0)]
     epochs: Positive
 
 
+class MlpConfig(SgdConfig):
+    """The classifier with hidden layers."""
+
+    widths: Positives
+    standardize: bool
+    keep: Literal["best", "last"]
+    output: Literal["logits", "softmax"]
+
+
 class ProbeConfig(Schema):
     """Classifiers on frozen codes."""
 
-    classifiers: Annotated[tuple[Literal["softmax", "mlp", "knn"], ...], Field(strict=False)]
+    classifiers: Annotated[
+        tuple[Literal["softmax", "sgd_softmax", "mlp", "knn"], ...], Field(strict=False)
+    ]
+    input: Literal["clean", "corrupted"]
+    baselines: Annotated[tuple[Literal["pixels", "pca"], ...], Field(strict=False)]
     l2: Annotated[Levels, Field(min_length=1)]
     neighbours: Annotated[Positives, Field(min_length=1)]
+    sgd_softmax: SgdConfig
     mlp: MlpConfig
 
 

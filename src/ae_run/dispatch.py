@@ -88,7 +88,7 @@ def _existing(
     folder: RunFolder, raw: dict[str, Any], overrides: Sequence[str], task: str, key: str
 ) -> dict[str, Any]:
     """The folder's config with the allowed explicit overrides applied."""
-    saved = folder.read_yaml("config.yaml")
+    saved = folder.read_config()
     for override in overrides:
         path = override.lstrip("+~").partition("=")[0]
         if path in ("task", key):

@@ -98,7 +98,7 @@ def evaluate_others(
     for path in paths:
         other = RunFolder(path, quiet=True)
         if again or not scored(other):
-            its = validate(other.read_yaml("config.yaml")).model_copy(update={"evaluate": what})
+            its = validate(other.read_config()).model_copy(update={"evaluate": what})
             model = models.build(its.model, dataset.image_shape)
             checkpoints.load_weights(other, model)
             evaluation.evaluate(its, model, dataset, other, device)

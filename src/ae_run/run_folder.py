@@ -19,9 +19,14 @@ import numpy as np
 import yaml
 
 from ae_run.errors import UserError
+from ae_run.saved_config import upgraded
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+
+SNAPSHOTS = "snapshots.npz"
+"""Reconstructions of the same images, taken while training."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -150,6 +155,14 @@ class RunFolder:
         if not isinstance(content, dict):
             raise UserError(f"{self.file(name)}: must hold a YAML mapping")
         return content
+
+    def read_config(self) -> dict[str, Any]:
+        """The run's config, as this version of the program reads it.
+
+        Raises:
+            UserError: the file is missing or no YAML mapping.
+        """
+        return upgraded(self.read_yaml("config.yaml"))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace a JSON file. NaN and infinity are refused."""

@@ -63,7 +63,7 @@ def start(
 
     from ae_run import devices, models
     from ae_run.randomness import derive_seed
-    from ae_run.training import Fit, check_monitor, precision
+    from ae_run.training import Fit, check_monitor, checkpoints, precision
 
     device = devices.resolve(config.device)
     if device.type == "mps" and config.train.precision == "float64":
@@ -79,7 +79,9 @@ def start(
     )
     torch.set_num_threads(threads)
     torch.manual_seed(derive_seed(config.seed, "init"))
-    model = models.build(config.model, dataset.image_shape)
+    model = models.build(config.model, dataset.image_shape, dataset.mean_pixel)
+    if config.train.init_from is not None and not (folder and folder.has(checkpoints.RESUME)):
+        checkpoints.load_weights(RunFolder.open(config.train.init_from, "train.init_from"), model)
     chosen = known.get("precision") or precision.choose(config.train.precision, model, device)
     run = Fit(config, model, dataset, folder or RunFolder(Path()), device, chosen)
     if len(dataset.validation):

@@ -11,6 +11,8 @@ from ae_run import corruptions
 from ae_run.config import validate
 from ae_run.corruptions.occlusion import patch_size
 from ae_run.errors import UserError
+from ae_run.images import DeviceImages
+from ae_run.randomness import KeyedNoise
 
 GREY = torch.full((200, 3, 28, 28), 0.4)
 PIXELS = 200 * 28 * 28
@@ -204,3 +206,35 @@ def test_a_chain_needs_a_step():
 def test_a_level_beyond_the_bounds_is_refused():
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         corruptions.at_level(configured("occlusion"), 1.5)
+
+
+def test_at_std_0_the_mean_changes_nothing_either():
+    for mean in (0.3, "variance"):
+        assert torch.equal(apply(level("gaussian", 0.0, mean=mean), GREY), GREY)
+
+
+def test_a_rescaled_split_spans_0_to_1_and_keeps_the_order_of_its_pixels():
+    images = DeviceImages(np.full((50, 1, 28, 28), 102, np.uint8), torch.device("cpu"))
+    plain = level("gaussian", 0.2, clip=False)
+    scaled = level("gaussian", 0.2, clip=False, fixed=True, rescale=True)
+    keys = torch.arange(50)
+    before, after = (
+        corruptions.of_split(config, images, keys)(images.slice(0, 50), KeyedNoise(keys))
+        for config in (plain, scaled)
+    )
+    assert (after.min(), after.max()) == (0, 1)
+    expected = (before - before.min()) / (before.max() - before.min())
+    assert torch.allclose(after, expected, atol=1e-6)
+    part = corruptions.of_split(scaled, images, keys)(images.slice(10, 20), KeyedNoise(keys[10:20]))
+    assert torch.equal(part, after[10:20])
+
+
+@pytest.mark.parametrize("changes", [{"fixed": False}, {"clip": True}])
+def test_what_is_rescaled_is_fixed_and_not_clipped(changes):
+    with pytest.raises(ValidationError, match=r"needs corruption\.fixed=true"):
+        level("gaussian", 0.2, **{"fixed": True, "clip": False, "rescale": True, **changes})
+
+
+def test_a_chain_has_no_fixed_noise():
+    with pytest.raises(UserError, match=r"corruption\.steps\.gaussian\.fixed=true"):
+        validate(composed("corruption=chain", "corruption.steps.gaussian.fixed=true"))

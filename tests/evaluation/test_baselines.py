@@ -5,8 +5,9 @@ import pytest
 import torch
 from evaluation_helpers import CPU, Linear, make_dataset, make_part
 
-from ae_run.data._batches import DeviceImages
+from ae_run.evaluation import baselines as baselines_module
 from ae_run.evaluation.baselines import Pca, baselines
+from ae_run.images import DeviceImages
 
 
 def flat(part):
@@ -25,7 +26,7 @@ def test_pca_is_the_best_subspace_of_the_training_images(d):
     axes = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:d]
     centred = y - x.mean(0)
     expected = np.square(centred - centred @ axes.T @ axes).mean()
-    assert scored(d, data)["pca"]["mse"] == pytest.approx(expected, rel=1e-3)
+    assert scored(d, data)["pca"]["mse"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_no_other_projection_has_a_smaller_training_error():
@@ -63,3 +64,10 @@ def test_projects_images_of_any_shape():
     pca = Pca.fit(part, 4, CPU)
     images = DeviceImages(part.images, CPU).slice(0, 9)
     assert pca.reconstruct(images).shape == images.shape
+
+
+def test_beyond_the_exact_size_the_randomized_solver_is_close(monkeypatch):
+    data = make_dataset(train=100)
+    exact = scored(5, data)["pca"]["mse"]
+    monkeypatch.setattr(baselines_module, "EXACT_PIXELS", 10)
+    assert scored(5, data)["pca"]["mse"] == pytest.approx(exact, rel=0.02)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from evaluation_helpers import CPU, Linear, make_part
 
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation.codes import Codes, project, tsne
+from ae_run.images import DeviceImages
 
 
 def some_codes(n=80, d=10, seed=0):

@@ -10,8 +10,10 @@ from ae_run.config import ConvergenceConfig
 from ae_run.evaluation.convergence import converge
 
 
-def run(function, starts=4, max_steps=100, threshold=1e-5, seed=0):
-    options = ConvergenceConfig(starts=starts, max_steps=max_steps, threshold=threshold)
+def run(function, starts=4, max_steps=100, threshold=1e-5, seed=0, marks=()):
+    options = ConvergenceConfig(
+        starts=starts, max_steps=max_steps, threshold=threshold, marks=marks
+    )
     return converge(options, Function(function), seed, CPU)
 
 
@@ -63,3 +65,11 @@ def test_a_seed_gives_the_same_starts():
     first, second, third = (run(lambda x: x, seed=seed)[1]["frames"] for seed in (0, 0, 1))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, third)
+
+
+def test_marks_note_when_larger_thresholds_would_have_stopped():
+    halving = lambda x: 0.3 + (x - 0.3) / 2  # noqa: E731
+    metrics, _ = run(halving, marks=(0.001, 10.0))
+    assert metrics["rests_at_marks"]["10"] == [1] * 4
+    assert metrics["rests_at_marks"]["0.001"] == run(halving, threshold=0.001)[0]["rests_at"]
+    assert metrics["rests_at"] == run(halving)[0]["rests_at"]

@@ -8,8 +8,9 @@ import torch
 from evaluation_helpers import CPU, Function, Linear, WithPrior, configured, make_dataset
 
 from ae_run.errors import RunFailed
-from ae_run.evaluation import evaluate, snapshots
+from ae_run.evaluation import evaluate
 from ae_run.run_folder import RunFolder
+from ae_run.training import snapshots
 
 SMALL = ("evaluate.points=30", "evaluate.probe.mlp.epochs=3")
 PROMISED = {
@@ -167,3 +168,24 @@ def test_reconstructions_show_the_runs_corruption(run):
     assert np.array_equal(clean["reconstruction_input"], clean["reconstruction_target"])
     assert not np.array_equal(noisy["reconstruction_input"], noisy["reconstruction_target"])
     assert np.array_equal(noisy["reconstruction_target"], clean["reconstruction_target"])
+
+
+def test_examples_give_the_scores_of_their_images(run):
+    metrics, arrays = run("evaluate=quick", "corruption=gaussian", "corruption.clip=false")
+    target = arrays["examples_target"] / 255
+    for end in ("input", "output"):
+        mse = np.square(arrays[f"examples_{end}"].astype(float) - target).mean((1, 2, 3))
+        assert mse == pytest.approx(arrays[f"denoising_{end}_mse"][:100], rel=2e-3)
+    assert arrays["test_mse"].mean() == pytest.approx(metrics["mse"], rel=1e-6)
+    assert arrays["scores_ssim"].mean() == pytest.approx(metrics["ssim"], rel=1e-5)
+
+
+def test_probes_can_look_at_corrupted_images_and_at_baselines(run):
+    small = [option for option in SMALL if "probe" not in option]
+    options = (*small, "corruption=gaussian", "corruption.std=3", "corruption.clip=false")
+    clean, _ = run(*options, "evaluate.probe.baselines=[pixels,pca]")
+    noisy, _ = run(*options, "evaluate.probe.baselines=[pixels]", "evaluate.probe.input=corrupted")
+    for name in ("softmax", "knn"):
+        assert set(clean["probe"][name]["baselines"]) == {"pixels", "pca"}
+        assert clean["probe"][name]["baselines"]["pixels"]["accuracy"] > 0.9
+        assert noisy["probe"][name]["baselines"]["pixels"]["accuracy"] < 0.9

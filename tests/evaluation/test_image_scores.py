@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ae_run.evaluation.image_scores import Target, image_scores
-from ae_run.evaluation.meter import Meter
+from ae_run.meter import Meter
 
 SHAPES = [(1, 28, 28), (3, 20, 23), (1, 8, 8), (2, 11, 12)]
 

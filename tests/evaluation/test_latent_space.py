@@ -5,11 +5,10 @@ import pytest
 import torch
 from evaluation_helpers import CPU, Linear, WithPrior, configured, make_dataset
 
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation import latent
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.latent import latent_arrays
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import DeviceImages, to_uint8
 
 OPTIONS = configured().evaluate.latent
 

@@ -168,8 +168,34 @@ def test_a_seed_repeats_every_score():
 def test_the_mlp_tells_its_history_and_takes_its_best_epoch():
     scores = scored(splits(distance=2.0), ["mlp"])["mlp"]
     history = scores["history"]
-    assert set(history) == {"train_loss", "validation_loss", "validation_accuracy"}
+    assert set(history) == {
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+    }
     assert {len(values) for values in history.values()} == {OPTIONS.mlp.epochs}
     assert history["train_loss"][-1] < history["train_loss"][0]
     assert scores["validation_accuracy"] == max(history["validation_accuracy"])
     assert history["validation_accuracy"][scores["epoch"] - 1] == scores["validation_accuracy"]
+
+
+def test_plain_sgd_reads_less_from_small_codes_than_the_optimum():
+    data = splits(distance=3.0)
+    parts = (data.train, data.validation, data.test)
+    small = Splits(*(Codes(p.z * 1e-3, p.labels) for p in parts), 3)
+    scores = scored(small, ["softmax", "sgd_softmax"])
+    assert scores["sgd_softmax"]["epoch"] == OPTIONS.sgd_softmax.epochs
+    assert scores["sgd_softmax"]["accuracy"] < scores["softmax"]["accuracy"] - 0.1
+
+
+def test_the_last_epoch_of_raw_codes_through_a_softmax():
+    data = splits(distance=2.0)
+    report = OPTIONS.mlp.model_copy(
+        update={"standardize": False, "keep": "last", "output": "softmax"}
+    )
+    scores = scored(data, ["mlp"], mlp=report)["mlp"]
+    assert scores["epoch"] == report.epochs
+    # Probabilities taken for logits: even a sure and right answer costs log(1 + (K − 1)/e).
+    assert scores["loss"] > np.log(1 + 2 / np.e)
+    assert scored(data, ["mlp"])["mlp"]["loss"] < scores["loss"]

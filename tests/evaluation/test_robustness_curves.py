@@ -7,11 +7,11 @@ from evaluation_helpers import CPU, Function, Linear, configured, make_dataset
 
 from ae_run import corruptions
 from ae_run.config import RobustnessConfig, validate
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import UserError
 from ae_run.evaluation import robustness
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import image_scores
+from ae_run.images import DeviceImages
 from ae_run.randomness import image_keys
 
 DATA = make_dataset(test=40)
@@ -124,13 +124,20 @@ def test_levels_of_the_own_curve_stay_in_bounds():
 def test_denoising_scores_are_the_curves_at_the_runs_level(overrides, curve):
     config, model = configured(*overrides), Linear()
     with torch.no_grad():
-        scores = robustness.denoising(config, model, IMAGES, KEYS)
+        scores, per_image = robustness.denoising(config, model, PCA, IMAGES, KEYS)
+        for end in ("input", "output"):
+            for name, value in scores[end].items():
+                assert np.nanmean(per_image[f"{end}_{name}"]) == pytest.approx(value, rel=1e-5)
         assert scores["curve"] == curve
         assert scores["level"] == corruptions.level(config.corruption)
         if curve is None:
             return
-        points, _ = robustness.curve(robustness.curves(config)[curve], model, PCA, IMAGES, KEYS, 16)
+        points, arrays = robustness.curve(
+            robustness.curves(config)[curve], model, PCA, IMAGES, KEYS, 16
+        )
     place = points["levels"].index(scores["level"])
+    assert arrays["mse"].mean(1) == pytest.approx(points["mse"], rel=1e-5)
+    assert scores["pca"]["mse"] == pytest.approx(points["pca_mse"][place], rel=1e-5)
     for name, value in scores["output"].items():
         assert points[name][place] == pytest.approx(value, rel=1e-5)
         assert points[f"input_{name}"][place] == pytest.approx(scores["input"][name], rel=1e-5)

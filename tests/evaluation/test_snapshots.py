@@ -6,9 +6,9 @@ import torch
 from evaluation_helpers import CPU, Function, configured, make_dataset
 
 from ae_run.data import Dataset
-from ae_run.evaluation import snapshots
-from ae_run.evaluation.snapshots import Snapshots
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import SNAPSHOTS, RunFolder
+from ae_run.training import snapshots
+from ae_run.training.snapshots import Snapshots
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_snapshot_leaves_no_trace_on_training(folder):
     make(folder).take(net, 1)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert net.weight.grad is None
-    assert [path.name for path in folder.path.iterdir()] == [snapshots.FILE]
+    assert [path.name for path in folder.path.iterdir()] == [SNAPSHOTS]
 
 
 def test_a_run_without_snapshots_has_none(folder):

@@ -37,10 +37,18 @@ def config(choice: str) -> Config:
     return validate(raw)
 
 
-def build(choice: str, shape: tuple[int, int, int] = (1, 28, 28), seed: int = 0) -> Autoencoder:
+DIGITS_MEAN = 0.31
+
+
+def build(
+    choice: str,
+    shape: tuple[int, int, int] = (1, 28, 28),
+    seed: int = 0,
+    data_mean: float = DIGITS_MEAN,
+) -> Autoencoder:
     """A model with weights of a seed."""
     torch.manual_seed(seed)
-    return models.build(config(choice).model, shape)
+    return models.build(config(choice).model, shape, data_mean)
 
 
 @cache

@@ -1,12 +1,14 @@
 """What every model must do, whatever the images: a new YAML file is tested unasked."""
 
 import copy
+from typing import cast
 
 import pytest
 import safetensors.torch
 import torch
 from model_helpers import CHOICES, SHAPES, build, config, digits, train
 
+from ae_run import models
 from ae_run.models import LossTerms
 
 
@@ -100,7 +102,7 @@ DIM = [
 def test_dim_images_do_not_end_all_black(choice):
     # From grey output the first steps overshoot into black, where a sigmoid has no gradient.
     x = digits(32) * torch.tensor([0.5, 0.1, 0.4])[:, None, None]
-    model = build(choice, (3, 28, 28))
+    model = build(choice, (3, 28, 28), data_mean=float(x.mean()))
     assert 0.05 < model.reconstruct(x).mean() < 0.25
     *_, stage = model.stages()
     losses = train(stage, x, 80, lr=3e-3)
@@ -124,3 +126,16 @@ def test_32_images_can_be_overfitted(choice):
     with torch.no_grad():
         left = model.eval().scores(x, x)["mse"].mean().item()
     assert left < 0.1 * spread, f"{left:.5f} of {spread:.5f}"
+
+
+@pytest.mark.parametrize("choice", [c for c in CHOICES if "randomized" not in c])
+def test_pixels_start_near_the_mean_of_the_data_or_where_the_option_says(choice):
+    for start, mean in (("data_mean", 0.13), ("data_mean", 0.42), (0.0, 0.5), (-1.5, 0.1824)):
+        torch.manual_seed(0)
+        options = config(f"{choice} model.output_bias={start}").model
+        model = models.build(options, (1, 28, 28), data_mean=mean).eval()
+        bias = cast("torch.Tensor", model.output_layer().bias)
+        assert torch.sigmoid(bias).detach().numpy() == pytest.approx(mean, abs=1e-4)
+        with torch.no_grad():  # the weights add to it, by chance in both directions
+            pixels = model.decode(torch.zeros(1, model.latent_dim))
+        assert pixels.mean().item() == pytest.approx(mean, abs=0.1)

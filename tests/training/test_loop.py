@@ -15,12 +15,15 @@ import pytest
 import torch
 from training_runs import CPU, make
 
-from ae_run.data._batches import DeviceImages
-from ae_run.errors import Interrupted, RunFailed
+from ae_run.config import PlateauConfig
+from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, conv_ae
 from ae_run.run_folder import RunFolder
+from ae_run.runs import start
 from ae_run.training import checkpoints, fit
-from ae_run.training.step import batches
+from ae_run.training.loop import is_plateau
+from ae_run.training.step import Corruptor, batches
 from ae_run.training.validation import Validator
 
 
@@ -229,3 +232,58 @@ def test_a_stop_between_two_epochs_is_heard():
     with pytest.raises(Interrupted) as stopped:
         next(loop)
     assert stopped.value.exit_code == 143
+
+
+def test_fixed_noise_is_the_same_in_every_epoch_and_new_noise_is_not():
+    for fixed in (True, False):
+        run = make("a", "corruption=gaussian", f"corruption.fixed={str(fixed).lower()}")
+        images = DeviceImages(run.dataset.train.images, CPU)
+        corruptor = Corruptor(run.config.corruption, images)
+        index = torch.tensor([5, 3, 8])
+        first, second = (corruptor(images.take(index), index) for _ in range(2))
+        assert torch.equal(first, second) == fixed
+        alone = corruptor(images.take(index[1:2]), index[1:2])
+        assert torch.equal(alone[0], first[1]) == fixed
+
+
+@pytest.mark.parametrize(
+    ("losses", "ends"),
+    [
+        ([5, 4, 3, 2.0, 1.0], False),
+        ([5, 4, 3, 3.00001, 2.99999], True),  # no change over two epochs
+        ([5, 1, 2, 3, 4.0], True),  # three rises
+        ([5, 1, 2, 3, 2.5], False),
+        ([3.0, 3.0], False),  # too early to tell
+    ],
+)
+def test_a_plateau_is_little_change_or_rise_after_rise(losses, ends):
+    rule = PlateauConfig(epochs=2, change=1e-4, rises=3)
+    assert is_plateau(losses, rule) == ends
+
+
+def test_training_ends_on_a_plateau_and_resumes_to_the_same_end():
+    options = ("train.epochs=30", "train.plateau={epochs: 2, change: 1.0, rises: 3}")
+    rows = list(fit(make("a", *options)))
+    assert len(rows) == 3
+    assert list(fit(make("a", *options))) == []
+
+
+def test_training_starts_from_another_runs_weights():
+    list(fit(make("a")))
+    folder = Path("a").resolve()
+    Path("a/config.yaml").write_text("{}")
+    dataset = make("b").dataset
+    config = make("c", f"train.init_from={folder}").config
+    run = start(config, dataset, None, "digits-conv_ae", [])
+    checkpoints.load_weights(RunFolder(folder), own := make("d").model)
+    for mine, theirs in zip(run.model.parameters(), own.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert list(fit(run))
+
+
+def test_weights_of_another_net_are_refused():
+    list(fit(make("a")))
+    Path("a/config.yaml").write_text("{}")
+    run = make("b", "train.init_from=a", "model.latent_dim=3")
+    with pytest.raises(UserError, match=r"a/model\.safetensors: not this model's weights"):
+        start(run.config, run.dataset, None, "digits-conv_ae", [])

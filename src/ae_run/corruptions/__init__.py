@@ -5,24 +5,56 @@ strength, 0 being the identity; and `corrupt(config, images, noise) -> images`, 
 operation on a whole batch (B, C, H, W) in [0, 1], with all its random numbers from `noise`. It
 neither changes `images` in place nor reads a value back from the device, so that it can be part
 of a CUDA graph; and it draws the same numbers at every level above 0, so that levels are paired.
-A corruption belongs to the training step, not to the data: corrupted in, clean target.
+A corruption belongs to the training step, not to the data: corrupted in, clean target. Two
+options have a meaning for all that have them: `fixed`, an image keeps its noise from epoch to
+epoch; and `rescale`, each split is mapped to [0, 1] by its own extremes.
 """
 
+import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ae_run import components
 from ae_run.config import CorruptionConfig
-from ae_run.randomness import Noise
+from ae_run.randomness import KeyedNoise, Noise
+
+if TYPE_CHECKING:
+    from ae_run.images import DeviceImages
 
 Corrupt = Callable[[Tensor, Noise], Tensor]
+_ROWS = 1024
 
 
 def build(config: CorruptionConfig) -> Corrupt:
     """The corruption as a function of images (B, C, H, W) and a source of noise."""
     corrupt = components.module("corruption", config.name).corrupt
     return lambda images, noise: corrupt(config, images, noise)
+
+
+def of_split(config: CorruptionConfig, images: "DeviceImages", keys: Tensor) -> Corrupt:
+    """`build` for the images of one split, whose extremes are measured where `rescale` is set.
+
+    Args:
+        config: of the corruption.
+        images: the split, (N, C, H, W).
+        keys: of its images, (N,), which its noise derives from.
+    """
+    corrupt = build(config)
+    if not getattr(config, "rescale", False) or level(config) == 0:
+        return corrupt
+    low, high = math.inf, -math.inf
+    for start in range(0, len(images), _ROWS):
+        rows = slice(start, start + _ROWS)
+        noisy = corrupt(images.slice(rows.start, rows.stop), KeyedNoise(keys[rows]))
+        low, high = min(low, float(noisy.min())), max(high, float(noisy.max()))
+    return lambda x, noise: (corrupt(x, noise) - low) / (high - low)
+
+
+def is_fixed(config: CorruptionConfig) -> bool:
+    """Whether a training image keeps its noise from epoch to epoch."""
+    return bool(getattr(config, "fixed", False))
 
 
 def level_name(config: CorruptionConfig) -> str:

@@ -11,7 +11,7 @@ In place of the mapping a list of steps, each with all its options, does as well
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor
 
 from ae_run import corruptions
@@ -33,6 +33,16 @@ class Config(CorruptionConfig):
 
     strength: Fraction
     steps: Annotated[dict[str, AnyCorruption], Field(min_length=1), BeforeValidator(_named)]
+
+    @model_validator(mode="after")
+    def _new_noise(self) -> "Config":
+        for name, step in self.steps.items():
+            if corruptions.is_fixed(step):
+                raise ValueError(
+                    f"corruption.steps.{name}.fixed=true: not in a chain; choose "
+                    f"corruption={step.name} alone, or fixed=false"
+                )
+        return self
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:

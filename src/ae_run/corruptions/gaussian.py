@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from ae_run.config import CorruptionConfig
@@ -12,17 +12,28 @@ LEVEL = "std"
 
 
 class Config(CorruptionConfig):
-    """Options; `clip` cuts the noisy image to [0, 1], and `mean: variance` is std²."""
+    """Options; `conf/corruption/gaussian.yaml` says what each means."""
 
     mean: float | Literal["variance"]
     std: Annotated[float, Field(ge=0)]
     clip: bool
+    fixed: bool
+    rescale: bool
+
+    @model_validator(mode="after")
+    def _one_range(self) -> "Config":
+        if self.rescale and (self.clip or not self.fixed):
+            raise ValueError(
+                "corruption.rescale=true: measures the noisy images of a whole split, so it needs "
+                "corruption.fixed=true and corruption.clip=false"
+            )
+        return self
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
-    """Each pixel plus its own N(mean, std²); at mean and std 0 the identity."""
-    mean = config.std**2 if config.mean == "variance" else config.mean
-    if config.std == 0 and mean == 0:
+    """Each pixel plus its own N(mean, std²); at std 0 the identity, whatever the mean."""
+    if config.std == 0:
         return images
+    mean = config.std**2 if config.mean == "variance" else config.mean
     noisy = images + mean + config.std * noise.normal(images, *images.shape[1:])
     return noisy.clamp(0, 1) if config.clip else noisy

@@ -66,6 +66,11 @@ class Dataset:
         c, h, w = self.train.images.shape[1:]
         return c, h, w
 
+    @property
+    def mean_pixel(self) -> float:
+        """Mean of all training pixels, in [0, 1]."""
+        return float(self.train.images.mean() / 255)
+
     def summary(self) -> dict[str, object]:
         """What `run.json` tells of the data."""
         sizes = {"train": len(self.train), "validation": len(self.validation)}

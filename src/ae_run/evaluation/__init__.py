@@ -5,23 +5,26 @@ needs. It picks nothing by what it sees on test; probes are trained on training 
 """
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ae_run.config import Config
+from ae_run import corruptions
+from ae_run.config import Config, ProbeConfig
 from ae_run.data import Dataset, Part
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import RunFailed
-from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness, snapshots
+from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays
-from ae_run.evaluation.meter import Meter
+from ae_run.images import DeviceImages, pairs
+from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed, image_keys
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 Arrays = dict[str, np.ndarray]
 Metrics = dict[str, Any]
@@ -53,14 +56,17 @@ def evaluate(
     if options.log_likelihood_samples is not None:
         metrics |= _log_likelihood(config, model, images)
     if config.corruption.name != "none":
-        metrics["denoising"] = robustness.denoising(config, model, images, keys)
+        metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
+        per_image |= _prefixed("denoising", more)
     metrics["robustness"] = {}
 
-    arrays = {"class_names": np.array(dataset.class_names), "test_mse": per_image}
+    arrays = {"class_names": np.array(dataset.class_names), **per_image}
     arrays |= examples.samples(dataset.train, options.grid)
     arrays |= examples.reconstructions(config, model, images, keys, test.labels)
-    arrays |= examples.worst(model, images, per_image, options.grid)
-    arrays |= _prefixed("snapshots", snapshots.read(folder))
+    arrays |= examples.worst(model, images, arrays["test_mse"], options.grid)
+    arrays |= examples.kept(config, model, images, keys)
+    if folder.has(SNAPSHOTS):
+        arrays |= _prefixed("snapshots", folder.read_arrays(SNAPSHOTS))
     for name, curve in robustness.curves(config).items():
         scores, pictures = robustness.curve(curve, model, pca, images, keys, size)
         metrics["robustness"][name] = scores
@@ -70,7 +76,7 @@ def evaluate(
         metrics["convergence"] = scores
         arrays |= _prefixed("convergence", frames)
 
-    more_metrics, more_arrays = _from_codes(config, model, dataset, images, folder)
+    more_metrics, more_arrays = _from_codes(config, model, pca, dataset, images, folder)
     folder.write_json("metrics.json", _without_nan(metrics | more_metrics))
     folder.write_arrays("artifacts.npz", arrays | more_arrays)
     return metrics | more_metrics
@@ -78,21 +84,24 @@ def evaluate(
 
 def _clean_scores(
     config: Config, model: Autoencoder, images: DeviceImages
-) -> tuple[Metrics, np.ndarray]:
-    """Scores under clean input, and the MSE of each image (N,)."""
+) -> tuple[Metrics, Arrays]:
+    """Scores under clean input, and those of each image: `test_mse` (N,), `scores_<name>` (N,)."""
     torch.manual_seed(derive_seed(config.seed, "evaluate"))  # latent samples of a VAE's bound
-    meter, per_image = Meter(), []
+    meter = Meter()
+    per_image: dict[str, list[torch.Tensor]] = {}
     has_more = bool(model.score_names() - {"mse"})
     for target in images.batches(config.evaluate.batch_size):
         scores = image_scores(model.reconstruct(target), target)
-        per_image.append(scores["mse"])
-        meter.add(scores)
         if has_more:
-            meter.add({k: v for k, v in model.scores(target, target).items() if k != "mse"})
-    mse = torch.cat(per_image).cpu().numpy()
-    if not np.isfinite(mse).all():
+            scores = model.scores(target, target) | scores
+        meter.add(scores)
+        for name, values in scores.items():
+            per_image.setdefault(name, []).append(values)
+    arrays = {name: torch.cat(values).float().cpu().numpy() for name, values in per_image.items()}
+    if not np.isfinite(arrays["mse"]).all():
         raise RunFailed("the model's output on test is not finite; try a smaller train.lr")
-    return {"n": len(images), "latent_dim": model.latent_dim, **meter.means()}, mse
+    metrics = {"n": len(images), "latent_dim": model.latent_dim, **meter.means()}
+    return metrics, {"test_mse": arrays.pop("mse")} | _prefixed("scores", arrays)
 
 
 def _log_likelihood(config: Config, model: Autoencoder, images: DeviceImages) -> Metrics:
@@ -114,31 +123,61 @@ def _log_likelihood(config: Config, model: Autoencoder, images: DeviceImages) ->
 def _from_codes(
     config: Config,
     model: Autoencoder,
+    pca: baselines.Pca,
     dataset: Dataset,
     images: DeviceImages,
     folder: RunFolder,
 ) -> tuple[Metrics, Arrays]:
     """What is scored and shown of the codes."""
     options, device, classes = config.evaluate, images.device, len(dataset.class_names)
-
-    def encode(part: Part) -> Codes:
-        return Codes.of(model, part, DeviceImages(part.images, device), options.batch_size)
-
     metrics: Metrics = {}
     test = Codes.of(model, dataset.open_test(), images, options.batch_size)
     arrays = _drawn_codes(config, test.first(options.points), dataset.open_test().images)
-    if options.latent is None and options.probe is None:
-        return metrics, arrays
-    train = encode(dataset.train)
     if options.latent is not None:
+        train_images = DeviceImages(dataset.train.images, device)
+        train = Codes.of(model, dataset.train, train_images, options.batch_size)
+        metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
         arrays |= latent_arrays(
             options.latent, model, train, test, classes, config.seed, folder.say
         )
-    if options.probe is not None:
-        splits = probes.Splits(train, encode(dataset.validation), test, classes)
-        if scores := probes.probe(options.probe, splits, config.seed):
-            metrics["probe"] = scores
+    if options.probe is not None and (scores := _probe(config, options.probe, model, pca, dataset)):
+        metrics["probe"] = scores
     return metrics, arrays
+
+
+def _probe(
+    config: Config, options: ProbeConfig, model: Autoencoder, pca: baselines.Pca, dataset: Dataset
+) -> Metrics:
+    """Scores of classifiers on codes, and of the same ones on pixels or principal components."""
+    device = pca.mean.device
+
+    def splits(encode: Callable[[Tensor], Tensor]) -> probes.Splits:
+        def codes(part: Part) -> Codes:
+            return Codes.through(encode, _inputs(config, options, part, device), part.labels)
+
+        train, test = codes(dataset.train), codes(dataset.open_test())
+        validation = codes(dataset.validation) if len(dataset.validation) else train.first(0)
+        return probes.Splits(train, validation, test, len(dataset.class_names))
+
+    scores = probes.probe(options, splits(model.encode), config.seed)
+    others = {"pixels": lambda x: x.flatten(1), "pca": pca.encode}
+    for name in options.baselines if scores else ():
+        for classifier, other in probes.probe(options, splits(others[name]), config.seed).items():
+            kept = {key: other[key] for key in ("accuracy", "validation_accuracy")}
+            scores[classifier].setdefault("baselines", {})[name] = kept
+    return scores
+
+
+def _inputs(
+    config: Config, options: ProbeConfig, part: Part, device: torch.device
+) -> Iterator[Tensor]:
+    """A split in batches, clean or as the run's corruption shows it: (B, C, H, W)."""
+    images, size = DeviceImages(part.images, device), config.evaluate.batch_size
+    if options.input == "clean":
+        return images.batches(size)
+    keys = images.keys()
+    corrupt = corruptions.of_split(config.corruption, images, keys)
+    return (x_in for x_in, _ in pairs(images, corrupt, keys, size))
 
 
 def _drawn_codes(config: Config, shown: Codes, images: np.ndarray) -> Arrays:

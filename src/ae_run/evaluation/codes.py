@@ -1,5 +1,6 @@
 """Codes of whole splits, and their projections into the plane and into space."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ae_run.data import Part
-from ae_run.data._batches import DeviceImages
+from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
 
 
@@ -21,9 +22,17 @@ class Codes:
     @classmethod
     def of(cls, model: Autoencoder, part: Part, images: DeviceImages, batch_size: int) -> "Codes":
         """Encode a split, whose images lie on the device as `images`."""
-        parts = [model.encode(x).float().cpu() for x in images.batches(batch_size)]
-        z = torch.cat(parts) if parts else torch.empty(0, model.latent_dim)
-        return cls(z, torch.from_numpy(part.labels))
+        if not len(part):
+            return cls(torch.empty(0, model.latent_dim), torch.from_numpy(part.labels))
+        return cls.through(model.encode, images.batches(batch_size), part.labels)
+
+    @classmethod
+    def through(
+        cls, encode: Callable[[Tensor], Tensor], batches: Iterable[Tensor], labels: np.ndarray
+    ) -> "Codes":
+        """Encode a split of N > 0 images in batches (B, C, H, W), each to (B, d); labels (N,)."""
+        z = torch.cat([encode(x).float().cpu() for x in batches])
+        return cls(z, torch.from_numpy(labels))
 
     def __len__(self) -> int:
         return len(self.z)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ae_run.config import ConvergenceConfig
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import to_uint8
 from ae_run.models import Autoencoder
 from ae_run.models._base import mse
 from ae_run.randomness import generator
@@ -25,19 +25,23 @@ def converge(
     goes on with the others.
 
     Returns:
-        Metrics: for each start the step at which it came to rest, or None. Arrays: `frames`,
+        Metrics: for each start the step at which it came to rest, or None, by the threshold and by
+        each of the `marks`. Arrays: `frames`,
         uint8 (starts, T, C, H, W), and `steps` (T,), their numbers: 0, which is the noise,
         1, 2, … 10, 20, … 100, 200, …, and the last.
     """
     shape = (options.starts, *model.image_shape)
     x = torch.rand(shape, generator=generator(seed, "convergence")).to(device)
     frames, steps = [to_uint8(x)], [0]
-    rests_at = torch.zeros(options.starts, dtype=torch.long, device=device)  # 0: not yet
+    never = torch.zeros(options.starts, dtype=torch.long, device=device)
+    rests_at = dict.fromkeys((options.threshold, *options.marks), never)
     for step in range(1, options.max_steps + 1):
         x, before = model.reconstruct(x), x
-        moved = mse(x, before) >= options.threshold
-        rests_at = torch.where((rests_at == 0) & ~moved, step, rests_at)
-        done = step == options.max_steps or bool((rests_at > 0).all())
+        moved = mse(x, before)
+        for threshold, steps_at in rests_at.items():
+            rests = (steps_at == 0) & (moved < threshold)
+            rests_at[threshold] = torch.where(rests, step, steps_at)
+        done = step == options.max_steps or bool((rests_at[options.threshold] > 0).all())
         if done or _is_shown(step):
             frames.append(to_uint8(x))
             steps.append(step)
@@ -46,9 +50,14 @@ def converge(
     metrics = {
         "threshold": options.threshold,
         "steps": steps[-1],
-        "rests_at": [step or None for step in rests_at.tolist()],
+        "rests_at": _steps(rests_at[options.threshold]),
+        "rests_at_marks": {f"{mark:g}": _steps(rests_at[mark]) for mark in options.marks},
     }
     return metrics, {"frames": np.stack(frames, axis=1), "steps": np.array(steps)}
+
+
+def _steps(rests_at: torch.Tensor) -> list[int | None]:
+    return [step or None for step in rests_at.tolist()]
 
 
 def _is_shown(step: int) -> bool:

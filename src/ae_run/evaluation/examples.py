@@ -6,12 +6,11 @@ import torch
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Part
-from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.meter import pairs
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.models import Autoencoder
 
 Arrays = dict[str, np.ndarray]
+KEPT = 100
 
 
 def samples(train: Part, grid: int) -> Arrays:
@@ -29,13 +28,27 @@ def reconstructions(
 ) -> Arrays:
     """The first test images, as the run's corruption shows them, and their reconstructions."""
     count = min(2 * config.evaluate.grid, len(images))
-    corrupt = corruptions.build(config.corruption)
+    corrupt = corruptions.of_split(config.corruption, images, keys)
     x_in, target = next(pairs(images, corrupt, keys, count))
     return {
         "reconstruction_target": to_uint8(target),
         "reconstruction_input": to_uint8(x_in),
         "reconstruction_output": to_uint8(model.reconstruct(x_in)),
         "reconstruction_labels": labels[:count],
+    }
+
+
+def kept(config: Config, model: Autoencoder, images: DeviceImages, keys: torch.Tensor) -> Arrays:
+    """The first test images in full, from which scores can be computed again.
+
+    Target uint8, input under the run's corruption and output float16: (n, C, H, W).
+    """
+    corrupt = corruptions.of_split(config.corruption, images, keys)
+    x_in, target = next(pairs(images, corrupt, keys, min(KEPT, len(images))))
+    return {
+        "examples_target": to_uint8(target),
+        "examples_input": x_in.half().cpu().numpy(),
+        "examples_output": model.reconstruct(x_in).half().cpu().numpy(),
     }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ae_run.config import LatentConfig
 from ae_run.evaluation.codes import Codes
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import to_uint8
 from ae_run.models import Autoencoder
 from ae_run.randomness import generator
 
@@ -45,6 +45,11 @@ def latent_arrays(
         samples = around(means, options.variances, seed)
         arrays["centroid_samples_images"] = decode(samples)
         arrays["centroid_samples_variances"] = np.array(options.variances)
+    if options.spread_steps:
+        spreads = train.z.std(0, correction=0)  # (d,)
+        samples = around(means, [step**2 for step in options.spread_steps], seed, spreads)
+        arrays["centroid_spread_images"] = decode(samples)
+        arrays["centroid_spread_steps"] = np.array(options.spread_steps)
     if options.samples:
         codes = prior if prior is not None else gaussian_codes(train.z, options.samples, seed)
         arrays["random_samples_images"] = decode(codes)
@@ -103,14 +108,17 @@ def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return curved
 
 
-def around(means: Tensor, variances: Sequence[float], seed: int) -> Tensor:
+def around(
+    means: Tensor, variances: Sequence[float], seed: int, unit: Tensor | float = 1.0
+) -> Tensor:
     """Codes around centroids (K, d), with Gaussian noise of each variance: (V, K, d).
 
-    The noise of a class points the same way at every variance.
+    The noise of a class points the same way at every variance; its `unit` may differ between
+    dimensions, (d,).
     """
     noise = torch.randn(means.shape, generator=generator(seed, "centroid-samples"))
     spreads = torch.tensor(variances, dtype=means.dtype).sqrt()
-    samples: Tensor = means + spreads[:, None, None] * noise
+    samples: Tensor = means + spreads[:, None, None] * unit * noise
     return samples
 
 

@@ -2,7 +2,8 @@
 
 Every classifier is trained on training codes, tuned on validation codes, and scored on test
 codes once. Where there is no validation split, the middle one of the settings to choose from is
-taken, and of the MLP the last epoch.
+taken, and of the MLP the last epoch. What a classifier reads from codes is worth what it reads more
+than from raw pixels, or from as many principal components: `baselines`.
 
 Legend: N codes, d code size, K classes.
 """
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_run.config import MlpConfig, ProbeConfig
+from ae_run.config import MlpConfig, ProbeConfig, SgdConfig
 from ae_run.evaluation.codes import Codes
 from ae_run.randomness import derive_seed, generator
 
@@ -52,8 +53,9 @@ def probe(options: ProbeConfig, splits: Splits, seed: int) -> dict[str, dict[str
 
     Returns:
         Per classifier `accuracy` on test, `confusion` (K, K) with counts of true class by row
-        and given class by column, `n` of test images, `validation_accuracy` (None without
-        validation images), and what was chosen: `l2`, `k` or `epoch`.
+        and predicted class by column, `n` of test images, `validation_accuracy` (None without
+        validation images), and what was chosen: `l2`, `k` or `epoch`; of those trained by gradient
+        steps also `loss` on test, and `history`, a list for each column of `sgd_epochs`.
     """
     if splits.train.labels.min() == splits.train.labels.max():
         return {}
@@ -61,10 +63,12 @@ def probe(options: ProbeConfig, splits: Splits, seed: int) -> dict[str, dict[str
     for name in dict.fromkeys(options.classifiers):
         if name == "softmax":
             scores[name] = softmax(options.l2, splits.standardized())
+        elif name == "sgd_softmax":
+            scores[name] = sgd_softmax(options.sgd_softmax, splits, seed)
         elif name == "knn":
             scores[name] = nearest_neighbours(options.neighbours, splits)
         else:
-            scores[name] = mlp(options.mlp, splits.standardized(), seed)
+            scores[name] = mlp(options.mlp, splits, seed)
     return scores
 
 
@@ -144,53 +148,109 @@ def _vote(labels: Tensor, k: int) -> Tensor:
     return labels[:, :k].mode(1).values
 
 
-def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
-    """The MLP at its best epoch by validation accuracy, scored on test; see `mlp_epochs`.
+def sgd_softmax(options: SgdConfig, splits: Splits, seed: int) -> dict[str, Any]:
+    """One linear layer and a softmax on raw codes after the last epoch of plain SGD.
 
-    Also returns `history`, a list for each of the columns that `mlp_epochs` gives.
+    The zoo report's probe; far from the optimum that `softmax` finds where codes are small.
     """
-    history: list[dict[str, float]] = []
-    best: dict[str, Any] = {"validation_accuracy": None, "epoch": 0}
-    for layers, row in mlp_epochs(options, splits, seed):
-        history.append(row)
-        accuracy = row.get("validation_accuracy")
-        if accuracy is None or len(history) == 1 or accuracy > best["validation_accuracy"]:
-            best = {"validation_accuracy": accuracy, "epoch": len(history)}
-            predicted = layers(splits.test.z).detach().argmax(1)
-    columns = {name: [row[name] for row in history] for name in history[0]}
-    return {**_scores(predicted, splits), **best, "history": columns}
+    layer = _initial([splits.train.z.shape[1], splits.classes], seed)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=options.lr)
+    epochs = sgd_epochs(layer, optimizer, options, splits, seed)
+    return _trained(epochs, layer, splits, "last", "logits")
+
+
+def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
+    """Linear layers with ReLU between them, as the notMNIST report has it; see `mlp_epochs`."""
+    splits = mlp_input(options, splits)
+    layers, epochs = mlp_epochs(options, splits, seed)
+    return _trained(epochs, layers, splits, options.keep, options.output)
+
+
+def mlp_input(options: MlpConfig, splits: Splits) -> Splits:
+    """The codes as the MLP takes them."""
+    return splits.standardized() if options.standardize else splits
+
+
+def mlp_epochs(
+    options: MlpConfig, splits: Splits, seed: int
+) -> tuple[nn.Sequential, Iterator[dict[str, float]]]:
+    """The MLP, and its training by Adam, epoch by epoch; see `sgd_epochs`."""
+    layers = _initial([splits.train.z.shape[1], *options.widths, splits.classes], seed)
+    optimizer = torch.optim.Adam(layers.parameters(), lr=options.lr)
+    batch_size = min(options.batch_size, -(-len(splits.train) // _LEAST_STEPS))
+    options = options.model_copy(update={"batch_size": batch_size})
+    return layers, sgd_epochs(layers, optimizer, options, splits, seed, options.output)
 
 
 @torch.enable_grad()
-def mlp_epochs(
-    options: MlpConfig, splits: Splits, seed: int
-) -> Iterator[tuple[nn.Sequential, dict[str, float]]]:
-    """Linear layers with ReLU between them, as the notMNIST report has it: Adam, cross-entropy.
+def sgd_epochs(
+    layers: nn.Sequential,
+    optimizer: torch.optim.Optimizer,
+    options: SgdConfig,
+    splits: Splits,
+    seed: int,
+    output: str = "logits",
+) -> Iterator[dict[str, float]]:
+    """Minimise the cross-entropy; after each epoch yield its scores.
 
-    After each epoch yields them and the mean training loss, in nats, and with validation codes
-    the validation loss and accuracy.
+    Those of training are means over the epoch's steps, losses in nats: `train_loss`,
+    `train_accuracy`, and with validation codes `validation_loss` and `validation_accuracy`.
     """
     train, validation = splits.train, splits.validation
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "probe-weights"))
-        layers = _layers([train.z.shape[1], *options.widths, splits.classes])
-    optimizer = torch.optim.Adam(layers.parameters(), lr=options.lr)
-    batch_size = min(options.batch_size, -(-len(train) // _LEAST_STEPS))
     for epoch in range(1, options.epochs + 1):
         order = torch.randperm(len(train), generator=generator(seed, "probe-order", epoch))
-        total = torch.zeros(())
-        for index in torch.split(order, batch_size):
+        total, correct = torch.zeros(()), torch.zeros((), dtype=torch.long)
+        for index in torch.split(order, options.batch_size):
+            labels = train.labels[index]
             optimizer.zero_grad()
-            loss = F.cross_entropy(layers(train.z[index]), train.labels[index])
+            logits = layers(train.z[index])
+            loss = _cross_entropy(logits, labels, output)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach() * len(index)
-        row = {"train_loss": float(total / len(train))}
+            correct += (logits.argmax(1) == labels).sum()
+        row = {
+            "train_loss": float(total / len(train)),
+            "train_accuracy": float(correct / len(train)),
+        }
         if len(validation):
             logits = layers(validation.z).detach()
-            row["validation_loss"] = float(F.cross_entropy(logits, validation.labels))
+            row["validation_loss"] = float(_cross_entropy(logits, validation.labels, output))
             row["validation_accuracy"] = _accuracy(logits.argmax(1), validation.labels)
-        yield layers, row
+        yield row
+
+
+def _trained(
+    epochs: Iterator[dict[str, float]],
+    layers: nn.Sequential,
+    splits: Splits,
+    keep: str,
+    output: str,
+) -> dict[str, Any]:
+    """Train to the end; the scores of the last epoch, or of the best one on validation."""
+    history: list[dict[str, float]] = []
+    best: dict[str, Any] = {}
+    for row in epochs:
+        history.append(row)
+        accuracy = row.get("validation_accuracy")
+        if accuracy is None or keep == "last" or not best or accuracy > best["validation_accuracy"]:
+            best = {"validation_accuracy": accuracy, "epoch": len(history)}
+            logits = layers(splits.test.z).detach()
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    loss = float(_cross_entropy(logits, splits.test.labels, output))
+    return {**_scores(logits.argmax(1), splits), "loss": loss, **best, "history": columns}
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, output: str) -> Tensor:
+    """Mean over codes in nats; with `softmax` of the softmax's output, taken for logits."""
+    return F.cross_entropy(logits.softmax(1) if output == "softmax" else logits, labels)
+
+
+def _initial(widths: Sequence[int], seed: int) -> nn.Sequential:
+    """Layers with the weights of a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "probe-weights"))
+        return _layers(widths)
 
 
 def _layers(widths: Sequence[int]) -> nn.Sequential:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ae_run import corruptions
 from ae_run.config import Config, CorruptionConfig, RobustnessConfig
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
-from ae_run.evaluation.meter import Meter, pairs
+from ae_run.images import DeviceImages, pairs, to_uint8
+from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.models._base import mse
 from ae_run.randomness import KeyedNoise
@@ -69,21 +69,26 @@ def curve(
     Returns:
         Metrics: `level_name`, `levels`, and per score a list over levels, of the model's output
         (`mse`, …), of the corrupted input itself (`input_mse`, …) and of the PCA baseline
-        (`pca_mse`). Arrays: `inputs` and `outputs`, uint8 (levels, examples, C, H, W).
+        (`pca_mse`). Arrays: `inputs` and `outputs`, uint8 (levels, examples, C, H, W), and the
+        `mse` of each image (levels, N).
     """
     functions = [
-        corruptions.build(corruptions.at_level(config.corruption, level)) for level in config.levels
+        corruptions.of_split(corruptions.at_level(config.corruption, level), images, keys)
+        for level in config.levels
     ]
     meters = [Meter() for _ in functions]
+    per_image: list[list[Tensor]] = [[] for _ in functions]
     inputs, outputs = [], []
     for start in range(0, len(images), batch_size):
         target = Target(images.slice(start, start + batch_size))
         noise = KeyedNoise(keys[start : start + batch_size])
-        for corrupt, meter in zip(functions, meters, strict=True):
+        for corrupt, meter, errors in zip(functions, meters, per_image, strict=True):
             noise.rewind()  # the same random numbers at every level
             x_in = corrupt(target.images, noise)
             output = model.reconstruct(x_in)
-            meter.add(target.scores(output))
+            scores = target.scores(output)
+            errors.append(scores["mse"])
+            meter.add(scores)
             meter.add({f"input_{name}": score for name, score in target.scores(x_in).items()})
             meter.add({"pca_mse": mse(pca.reconstruct(x_in), target.images)})
             if start == 0:
@@ -98,34 +103,47 @@ def curve(
     }
     for name in means[0]:
         metrics[name] = [mean[name] for mean in means]
-    return metrics, {"inputs": np.stack(inputs), "outputs": np.stack(outputs)}
+    return metrics, {
+        "inputs": np.stack(inputs),
+        "outputs": np.stack(outputs),
+        "mse": np.stack([_on_host(errors) for errors in per_image]),
+    }
 
 
 def denoising(
-    config: Config, model: Autoencoder, images: DeviceImages, keys: Tensor
-) -> dict[str, Any]:
-    """Scores of output and input under the run's own corruption, at its own level.
+    config: Config, model: Autoencoder, pca: Pca, images: DeviceImages, keys: Tensor
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Scores under the run's own corruption, at its own level.
 
-    `curve` is the name of the robustness curve over the same corruption's levels, or None.
+    Returns:
+        Metrics: scores of the corrupted `input`, of the model's `output` and of the `pca` baseline;
+        `curve`, the name of the robustness curve over the same corruption's levels, or None.
+        Arrays: `input_<score>` and `output_<score>` of each image (N,).
     """
     own, size = config.corruption, config.evaluate.batch_size
-    before, after = Meter(), Meter()
-    for x_in, clean in pairs(images, corruptions.build(own), keys, size):
+    meters = {"input": Meter(), "output": Meter(), "pca": Meter()}
+    per_image: dict[str, list[Tensor]] = {}
+    for x_in, clean in pairs(images, corruptions.of_split(own, images, keys), keys, size):
         target = Target(clean)
-        before.add(target.scores(x_in))
-        after.add(target.scores(model.reconstruct(x_in)))
-    return {
+        outputs = {"input": x_in, "output": model.reconstruct(x_in), "pca": pca.reconstruct(x_in)}
+        for name, output in outputs.items():
+            scores = target.scores(output)
+            meters[name].add(scores)
+            if name != "pca":
+                for score, values in scores.items():
+                    per_image.setdefault(f"{name}_{score}", []).append(values)
+    metrics = {
         "corruption": own.name,
         "level_name": corruptions.level_name(own),
         "level": corruptions.level(own),
         "curve": _curve_of(own, curves(config)),
         "n": len(images),
-        "input": before.means(),
-        "output": after.means(),
+        **{name: meter.means() for name, meter in meters.items()},
     }
+    return metrics, {name: _on_host(values) for name, values in per_image.items()}
 
 
-def to_uint8(images: Tensor) -> np.ndarray:
-    """Float images in [0, 1] as uint8 of the same shape."""
-    array: np.ndarray = images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+def _on_host(values: list[Tensor]) -> np.ndarray:
+    """Scores of batches as one array (N,)."""
+    array: np.ndarray = torch.cat(values).float().cpu().numpy()
     return array

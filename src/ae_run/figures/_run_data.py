@@ -76,7 +76,7 @@ def load(folder: RunFolder) -> RunData:
         UserError: a file in it is there, but not readable.
     """
     return RunData(
-        config=folder.read_yaml("config.yaml") if folder.has("config.yaml") else {},
+        config=folder.read_config() if folder.has("config.yaml") else {},
         run=folder.read_json("run.json") if folder.has("run.json") else {},
         history=folder.read_csv("history.csv"),
         metrics=folder.read_json("metrics.json") if folder.has("metrics.json") else {},

@@ -6,16 +6,27 @@ Contract of a model file: `Config`, a `ModelConfig`, and `Model(config, image_sh
 
 from ae_run import components
 from ae_run.config import ModelConfig
-from ae_run.models._base import Autoencoder, Batches, LossTerms, Stage
+from ae_run.models._base import Autoencoder, Batches, LossTerms, Stage, start_output_bias
 
 __all__ = ["Autoencoder", "Batches", "LossTerms", "Stage", "build"]
 
 
-def build(config: ModelConfig, image_shape: tuple[int, int, int]) -> Autoencoder:
+def build(
+    config: ModelConfig, image_shape: tuple[int, int, int], data_mean: float = 0.5
+) -> Autoencoder:
     """A new model for images of shape (C, H, W), with weights from torch's global generator.
+
+    Args:
+        config: of the model.
+        image_shape: (C, H, W).
+        data_mean: mean pixel of the training images, for `model.output_bias=data_mean`; of no
+            effect on a model whose weights are loaded afterwards.
 
     Raises:
         UserError: the options do not fit the images.
     """
     model: Autoencoder = components.module("model", config.name).Model(config, image_shape)
+    start = getattr(config, "output_bias", None)
+    if start is not None:
+        start_output_bias(model.output_layer(), start, data_mean)
     return model

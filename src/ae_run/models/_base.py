@@ -3,8 +3,10 @@
 Legend: B batch, C channels, H W pixels, d code size. Images are float (B, C, H, W) in [0, 1].
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -87,22 +89,38 @@ class Autoencoder(nn.Module):
         """The names of what `scores` returns."""
         return {"mse"}
 
+    def output_layer(self) -> nn.Module:
+        """The layer that gives the pixels' logits: the last one of `decoder`."""
+        layers = (nn.Linear, nn.ConvTranspose2d)
+        *_, last = (m for m in self.get_submodule("decoder").modules() if isinstance(m, layers))
+        return last
+
     def stages(self) -> Iterator[Stage]:
         """The stages of training, in order; a later one may build on an earlier one's weights."""
         yield Stage("train", self.loss, list(self.parameters()))
 
 
-def start_dark(decoder: nn.Module) -> None:
-    """Let a decoder that is trained by squared error start with pixels of about 0.18, not 0.5.
+OutputBias = float | Literal["data_mean"]
+"""Where the biases of a decoder's last layer start: a logit, or that of the mean pixel."""
 
-    Most images here are mostly black. From grey output the first steps push all pixels down at
-    once, and with dim images so far that the sigmoid leaves no gradient to come back: colored
-    digits then stayed black for good, and others learned later. (Cross-entropy has a gradient
-    there.)
+
+def start_output_bias(layer: nn.Module, start: OutputBias, data_mean: float) -> None:
+    """Set the biases of a decoder's last layer, which is followed by a sigmoid.
+
+    From biases of 0 the output starts at grey. Where images are dark, the first steps of a squared
+    error then push all pixels down at once, with dim images so far that the sigmoid leaves no
+    gradient to come back: colored digits stayed black for good. From the logit of the mean pixel
+    there is nothing to push (Karpathy 2019, "A recipe for training neural networks": init well).
+
+    Args:
+        layer: the last layer, with a bias.
+        start: `model.output_bias`.
+        data_mean: mean pixel of the training images, in [0, 1].
     """
-    *_, last = (m for m in decoder.modules() if isinstance(m, nn.Linear | nn.ConvTranspose2d))
-    assert last.bias is not None
-    nn.init.constant_(last.bias, -1.5)
+    assert isinstance(layer.bias, nn.Parameter)
+    mean = min(max(data_mean, 0.01), 0.99)
+    value = math.log(mean / (1 - mean)) if start == "data_mean" else start
+    nn.init.constant_(layer.bias, value)
 
 
 def mse(output: Tensor, target: Tensor) -> Tensor:

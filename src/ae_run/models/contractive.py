@@ -27,9 +27,9 @@ from ae_run.models._activations import Activation, activation
 from ae_run.models._base import (
     Autoencoder,
     LossTerms,
+    OutputBias,
     at_least_float32,
     reconstruction_terms,
-    start_dark,
 )
 
 
@@ -40,6 +40,7 @@ class Config(_trunk.TrunkConfig):
     penalty: Literal["jacobian", "hutchinson", "weights"]
     penalty_weight: Annotated[float, Field(ge=0)]
     probes: Positive
+    output_bias: OutputBias
 
     @model_validator(mode="after")
     def _defined(self) -> "Config":
@@ -64,7 +65,6 @@ class Model(Autoencoder):
         self.encoder = _trunk.encoder(config, image_shape, config.latent_dim)
         self.encoder.extend(activation(config.code_activation))
         self.decoder = _trunk.decoder(config, image_shape)
-        start_dark(self.decoder)
         self._config = config
 
     def encode(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ae_run.errors import UserError
 from ae_run.models import _conv
 from ae_run.models._activations import Activation, activation
-from ae_run.models._base import Autoencoder, LossTerms, reconstruction_terms, start_dark
+from ae_run.models._base import Autoencoder, LossTerms, OutputBias, reconstruction_terms
 
 
 class Config(_conv.ConvTrunkConfig):
@@ -26,6 +26,7 @@ class Config(_conv.ConvTrunkConfig):
     code_activation: Activation | None
     flat_code: bool
     loss: Literal["mse", "bce"]
+    output_bias: OutputBias
 
     @model_validator(mode="after")
     def _no_linear_layers(self) -> "Config":
@@ -48,8 +49,6 @@ class Model(Autoencoder):
         self.encoder = _conv.encoder(config, image_shape, outputs)
         self.encoder.extend(activation(config.code_activation))
         self.decoder = _conv.decoder(config, image_shape, linear=not config.flat_code)
-        if config.loss == "mse":
-            start_dark(self.decoder)
         self._loss = config.loss
 
     def encode(self, x: Tensor) -> Tensor:

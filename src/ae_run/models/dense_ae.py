@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ae_run.config import DropoutRate, ModelConfig, Positives
 from ae_run.models._activations import ACTIVATIONS, Activation
-from ae_run.models._base import Autoencoder, LossTerms, Stage, mse, reconstruction_terms, start_dark
+from ae_run.models._base import Autoencoder, LossTerms, OutputBias, Stage, mse, reconstruction_terms
 from ae_run.models._draws import dropout
 
 
@@ -36,6 +36,7 @@ class Config(ModelConfig):
     tied: bool
     pretrain_epochs: Annotated[int, Field(ge=0)]
     loss: Literal["mse", "bce"]
+    output_bias: OutputBias
 
 
 class Model(Autoencoder):
@@ -49,8 +50,6 @@ class Model(Autoencoder):
         sizes = [math.prod(image_shape), *config.widths, config.latent_dim]
         self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.decoder = nn.ModuleList(nn.Linear(b, a) for a, b in pairwise(sizes))
-        if config.loss == "mse":
-            start_dark(self.decoder[0])
         if config.tied:
             # One tensor, the encoder's: a file of weights must not hold it twice.
             for layer in self.decoder:
@@ -78,6 +77,10 @@ class Model(Autoencoder):
         """See `Autoencoder`."""
         logits = self.decode_logits(self.encode(x_in))
         return reconstruction_terms(self._config.loss, logits, target)
+
+    def output_layer(self) -> nn.Module:
+        """See `Autoencoder`."""
+        return self.decoder[0]
 
     def stages(self) -> Iterator[Stage]:
         """Each pair of layers alone, where that is asked for; then all together."""

@@ -9,9 +9,9 @@ level is act(Wᵀ·h). (As in extreme learning machines: Kasun et al. 2013, "Rep
 learning with extreme learning machine for big data".)
 
 W was fitted to act(E·h), but in the deep net meets act(Wᵀ·h), of another scale altogether: the
-report's net reconstructs worse than the mean image, whatever its codes are worth. With `refit`
-the transpose is therefore scaled, and the deep decoder's layer fitted once more, to the deep
-encoder's codes.
+report's procedure gets below the error of the mean image only after thousands of steps (0.060 for
+0.068 after 7,000 on MNIST). With `refit` the transpose is therefore scaled, and the deep decoder's
+layer fitted once more, to the deep encoder's codes.
 
 `solver`: `gradient` takes `train.epochs` per fit; `ridge` finds the same minimum in closed form,
 in one pass over the data.

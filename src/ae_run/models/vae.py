@@ -25,10 +25,10 @@ from ae_run.models import _conv, _trunk
 from ae_run.models._base import (
     Autoencoder,
     LossTerms,
+    OutputBias,
     at_least_float32,
     bce_with_logits,
     mse,
-    start_dark,
 )
 from ae_run.models._draws import normal_like
 
@@ -46,6 +46,7 @@ class Config(_trunk.TrunkConfig):
     variance: Annotated[float, Field(gt=0)]
     beta: Annotated[float, Field(ge=0)]
     free_bits: Annotated[float, Field(ge=0)]
+    output_bias: OutputBias
 
 
 class Model(Autoencoder):
@@ -58,8 +59,6 @@ class Model(Autoencoder):
         # One linear layer of 2d outputs is two heads of d.
         self.encoder = _trunk.encoder(config, image_shape, 2 * config.latent_dim)
         self.decoder = _trunk.decoder(config, image_shape)
-        if config.likelihood == "gaussian":
-            start_dark(self.decoder)
         self._config = config
         self._term = "bce" if config.likelihood == "bernoulli" else "nll"
 

@@ -9,16 +9,16 @@ import torch
 from ae_run import devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset, Part
-from ae_run.data._batches import DeviceImages
 from ae_run.evaluation.codes import Codes
-from ae_run.evaluation.probes import Splits, mlp_epochs
+from ae_run.evaluation.probes import Splits, mlp_epochs, mlp_input
+from ae_run.images import DeviceImages
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints
 
 
 @torch.no_grad()
 def splits(config: Config, encoder: Path, dataset: Dataset) -> Splits:
-    """Standardized codes of train and validation; of test there are none."""
+    """Codes of train and validation as the classifier takes them; of test there are none."""
     device = devices.resolve(config.device)
     model = models.build(config.model, dataset.image_shape)
     checkpoints.load_weights(RunFolder(encoder), model)
@@ -29,16 +29,16 @@ def splits(config: Config, encoder: Path, dataset: Dataset) -> Splits:
         return Codes.of(model, part, images, config.evaluate.batch_size)
 
     train = codes(dataset.train)
-    return Splits(
-        train, codes(dataset.validation), train.first(0), len(dataset.class_names)
-    ).standardized()
+    assert config.evaluate.probe is not None
+    parts = Splits(train, codes(dataset.validation), train.first(0), len(dataset.class_names))
+    return mlp_input(config.evaluate.probe.mlp, parts)
 
 
 def epochs(config: Config, codes: Splits, folder: RunFolder) -> Iterator[dict[str, Any]]:
     """Train; after each epoch write and give the history's line."""
     assert config.evaluate.probe is not None
     history: list[dict[str, Any]] = []
-    for _, row in mlp_epochs(config.evaluate.probe.mlp, codes, config.seed):
+    for row in mlp_epochs(config.evaluate.probe.mlp, codes, config.seed)[1]:
         history.append({"epoch": len(history) + 1, **row})
         folder.write_csv("history.csv", history)
         yield history[-1]

@@ -7,28 +7,29 @@ asking.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ae_run import corruptions, devices
-from ae_run.config import Config
+from ae_run import devices
+from ae_run.config import Config, PlateauConfig
 from ae_run.data import Dataset
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted, UserError
-from ae_run.evaluation.snapshots import Snapshots
+from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder, Stage
-from ae_run.randomness import GeneratorNoise, generator
+from ae_run.randomness import derive_seed
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.checkpoints import Progress
 from ae_run.training.cuda_graph import AnyStep, GraphStep
 from ae_run.training.interrupts import StopRequest, stop_requests
 from ae_run.training.progress_bar import ProgressBar
-from ae_run.training.step import Step, batches, names, summed
+from ae_run.training.snapshots import Snapshots
+from ae_run.training.step import Corruptor, Step, batches, names, summed
 from ae_run.training.step_losses import StepLosses, check_finite
 from ae_run.training.validation import Validator
 
@@ -88,7 +89,7 @@ def fit(run: Fit) -> Iterator[dict[str, Any]]:
             epochs = _epochs(run, stage)
             bar = ProgressBar(run.folder, stage.name, len(images), progress.stage_epoch, epochs)
             try:
-                while progress.stage_epoch < epochs and not _out_of_patience(run, progress):
+                while progress.stage_epoch < epochs and not _is_done(run, progress):
                     started = time.perf_counter()
                     if stage.solve is not None:
                         losses = _solve(run, stage, images, validator, progress)
@@ -145,14 +146,14 @@ def _solve(
     """Let a stage find its weights in closed form; return each loss term's mean after that."""
     assert stage.solve is not None
     epoch = progress.epoch + 1
-    corrupt = corruptions.build(run.config.corruption)
+    corrupt = Corruptor(run.config.corruption, images)
     order = batches(run.config.seed, epoch, images, run.config.train.batch_size)
 
     def pairs() -> Iterator[tuple[Tensor, Tensor]]:
-        noise = GeneratorNoise(generator(run.config.seed, "noise", epoch, run.device))
+        corrupt.generator.manual_seed(derive_seed(run.config.seed, "noise", epoch))
         for index in order:
             target = images.take(index)
-            yield corrupt(target, noise), target
+            yield corrupt(target, index), target
 
     run.model.eval()
     stage.solve(pairs, validator.pairs)
@@ -210,11 +211,23 @@ def save_epoch(
     checkpoints.save_resume(run.folder, progress, run.model, optimizer_state)
 
 
-def _out_of_patience(run: Fit, progress: Progress) -> bool:
-    patience = run.config.train.patience
-    if patience is None or progress.stage_epoch == 0:
+def _is_done(run: Fit, progress: Progress) -> bool:
+    """Whether a stage ends before its last epoch: out of patience, or on a plateau."""
+    settings = run.config.train
+    if progress.stage_epoch == 0:
         return False
-    return progress.epoch - progress.best_epoch >= patience
+    if settings.patience is not None and progress.epoch - progress.best_epoch >= settings.patience:
+        return True
+    losses = [row["train_total"] for row in progress.history[-progress.stage_epoch :]]
+    return settings.plateau is not None and is_plateau(losses, settings.plateau)
+
+
+def is_plateau(losses: Sequence[float], rule: PlateauConfig) -> bool:
+    """Whether a stage's training losses, one per epoch, no longer fall by the rule."""
+    rises = [after > before for before, after in pairwise(losses)]
+    return (
+        len(losses) > rule.epochs and abs(losses[-1] - losses[-1 - rule.epochs]) <= rule.change
+    ) or (len(rises) >= rule.rises and all(rises[-rule.rises :]))
 
 
 def channels_last(model: nn.Module) -> None:

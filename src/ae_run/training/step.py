@@ -4,10 +4,30 @@ import torch
 from torch import Tensor, nn
 
 from ae_run import corruptions
-from ae_run.config import Config
-from ae_run.data._batches import DeviceImages
+from ae_run.config import Config, CorruptionConfig
+from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, Stage
-from ae_run.randomness import GeneratorNoise, derive_seed, generator
+from ae_run.randomness import GeneratorNoise, KeyedNoise, derive_seed, generator
+
+
+class Corruptor:
+    """Corrupts training images: with new noise each time, or with an image's own (`fixed`)."""
+
+    def __init__(self, config: CorruptionConfig, images: DeviceImages) -> None:
+        self.generator = torch.Generator(images.device)
+        """Where new noise comes from; to be seeded by the caller."""
+        self._keys = images.keys() if corruptions.is_fixed(config) else None
+        self._corrupt = (
+            corruptions.build(config)
+            if self._keys is None
+            else corruptions.of_split(config, images, self._keys)
+        )
+
+    def __call__(self, target: Tensor, index: Tensor) -> Tensor:
+        """Images (B, C, H, W) at positions int64 (B,) → the same, corrupted."""
+        if self._keys is None:
+            return self._corrupt(target, GeneratorNoise(self.generator))
+        return self._corrupt(target, KeyedNoise(self._keys.index_select(0, index)))
 
 
 class Step:
@@ -27,14 +47,12 @@ class Step:
         self._seed, self._settings = config.seed, config.train
         self._bfloat16 = precision == "bfloat16"
         self._stage, self._images = stage, images
-        self._corrupt = corruptions.build(config.corruption)
-        self._source = torch.Generator(images.device)
-        self._noise = GeneratorNoise(self._source)
+        self._corrupt = Corruptor(config.corruption, images)
 
     @property
     def generators(self) -> list[torch.Generator]:
         """Where its random numbers come from, but for the default generator."""
-        return [self._source]
+        return [self._corrupt.generator]
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
         """Seed what is random in an epoch, counted from 1.
@@ -42,7 +60,7 @@ class Step:
         Returns:
             Its batches, as positions of images; the last one may be shorter.
         """
-        self._source.manual_seed(derive_seed(self._seed, "noise", epoch))
+        self._corrupt.generator.manual_seed(derive_seed(self._seed, "noise", epoch))
         torch.manual_seed(derive_seed(self._seed, "step", epoch))  # dropout and latent samples
         return batches(self._seed, epoch, self._images, self._settings.batch_size)
 
@@ -54,7 +72,7 @@ class Step:
         """
         target = self._images.take(index)  # (B, C, H, W) in [0, 1]
         with torch.autocast(target.device.type, torch.bfloat16, enabled=self._bfloat16):
-            losses = self._stage.loss(self._corrupt(target, self._noise), target)  # each (B,)
+            losses = self._stage.loss(self._corrupt(target, index), target)  # each (B,)
         losses.total.mean().backward()  # type: ignore[no-untyped-call]
         if self._settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._stage.parameters, self._settings.clip_norm)

@@ -18,16 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ae_run import corruptions
-from ae_run.data._batches import DeviceImages
 from ae_run.errors import Interrupted
+from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder, _draws
-from ae_run.randomness import GeneratorNoise, derive_seed
+from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.interrupts import stop_requests
 from ae_run.training.loop import Fit, fit, history_row, on_graph, save_epoch, train_epoch
 from ae_run.training.progress_bar import ProgressBar
-from ae_run.training.step import batches, names, summed
+from ae_run.training.step import Corruptor, batches, names, summed
 from ae_run.training.step_losses import check_finite
 from ae_run.training.validation import Validator
 
@@ -39,8 +38,8 @@ def why_not(run: Fit) -> str | None:
         return f"model {run.config.model.name} has stages of its own"
     if run.config.model.name == "contractive":
         return "a contractive penalty takes gradients inside the loss"
-    if settings.patience is not None:
-        return "with train.patience each seed ends at an epoch of its own"
+    if settings.patience is not None or settings.plateau is not None:
+        return "with train.patience or train.plateau each seed ends at an epoch of its own"
     if settings.snapshot_every is not None:
         return "train.snapshot_every looks at one model"
     return None
@@ -127,9 +126,8 @@ class _Step:
         self._runs, self._images = runs, images
         self._bfloat16 = first.precision == "bfloat16"
         self._loss = _Loss(first.model)
-        self._corrupt = corruptions.build(first.config.corruption)
         # One generator for the noise and one for what the model draws, for each replica.
-        self._noise = [torch.Generator(first.device) for _ in runs]
+        self._corrupt = [Corruptor(first.config.corruption, images) for _ in runs]
         self._draws = [torch.Generator(first.device) for _ in runs]
         for run in runs:
             run.model.train()
@@ -147,14 +145,14 @@ class _Step:
     @property
     def generators(self) -> list[torch.Generator]:
         """See `Step`."""
-        return [*self._noise, *self._draws]
+        return [*(corrupt.generator for corrupt in self._corrupt), *self._draws]
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
         """See `Step`."""
         orders = []
-        for run, noise, draws in zip(self._runs, self._noise, self._draws, strict=True):
+        for run, corrupt, draws in zip(self._runs, self._corrupt, self._draws, strict=True):
             seed, size = run.config.seed, run.config.train.batch_size
-            noise.manual_seed(derive_seed(seed, "noise", epoch))
+            corrupt.generator.manual_seed(derive_seed(seed, "noise", epoch))
             draws.manual_seed(derive_seed(seed, "step", epoch))
             orders.append(batches(seed, epoch, self._images, size))
         return [torch.stack(parts) for parts in zip(*orders, strict=True)]
@@ -164,8 +162,8 @@ class _Step:
         flat = self._images.take(index.flatten())
         target = flat.view(*index.shape, *flat.shape[1:])  # (R, B, C, H, W)
         noisy = [
-            self._corrupt(part, GeneratorNoise(source))
-            for part, source in zip(target, self._noise, strict=True)
+            corrupt(part, positions)
+            for corrupt, part, positions in zip(self._corrupt, target, index, strict=True)
         ]
         x_in = torch.stack(noisy)
         with (

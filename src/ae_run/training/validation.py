@@ -8,8 +8,8 @@ from torch import Tensor
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Part
-from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.meter import Meter, pairs
+from ae_run.images import DeviceImages, pairs
+from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed, image_keys
 
@@ -22,7 +22,7 @@ class Validator:
     ) -> None:
         self._images = DeviceImages(part.images, device, dtype)
         self._keys = image_keys(part.images).to(device)
-        self._corrupt = corruptions.build(config.corruption)
+        self._corrupt = corruptions.of_split(config.corruption, self._images, self._keys)
         self._batch_size = config.evaluate.batch_size
         self._seed = config.seed
 

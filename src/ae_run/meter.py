@@ -1,12 +1,8 @@
 """Sums and counts of per-image scores, divided once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
-
-from ae_run.corruptions import Corrupt
-from ae_run.data._batches import DeviceImages
-from ae_run.randomness import KeyedNoise
 
 
 class Meter:
@@ -35,17 +31,3 @@ class Meter:
             name: total.item() / count if (count := int(self._counts[name])) else float("nan")
             for name, total in self._sums.items()
         }
-
-
-def pairs(
-    images: DeviceImages, corrupt: Corrupt, keys: Tensor, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of (corrupted input, clean target), each (B, C, H, W), in order.
-
-    The noise of an image depends on its key alone (`randomness.image_keys`): the same for
-    every model, batch size and device.
-    """
-    for start in range(0, len(images), batch_size):
-        target = images.slice(start, start + batch_size)
-        noise = KeyedNoise(keys[start : start + batch_size])
-        yield corrupt(target, noise), target

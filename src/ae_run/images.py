@@ -1,10 +1,13 @@
-"""Images that live on a device as uint8; a batch is an index."""
+"""uint8 images on a device: a batch is an index; in evaluation an image has its own noise."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ae_run.corruptions import Corrupt
+from ae_run.randomness import KeyedNoise, image_keys
 
 
 class DeviceImages:
@@ -32,6 +35,10 @@ class DeviceImages:
         for start in range(0, len(self), size):
             yield self.slice(start, start + size)
 
+    def keys(self) -> Tensor:
+        """A 63-bit key per image, from its bytes: int64 (N,) on the images' device."""
+        return image_keys(self._images.cpu().numpy()).to(self.device)
+
     @property
     def device(self) -> torch.device:
         """Where they live."""
@@ -39,3 +46,23 @@ class DeviceImages:
 
     def _to_float(self, images: Tensor) -> Tensor:
         return images.to(self._dtype).div_(255)
+
+
+def pairs(
+    images: DeviceImages, corrupt: Corrupt, keys: Tensor, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of (corrupted input, clean target), each (B, C, H, W), in order.
+
+    The noise of an image depends on its key alone (`randomness.image_keys`): the same for
+    every model, batch size and device.
+    """
+    for start in range(0, len(images), batch_size):
+        target = images.slice(start, start + batch_size)
+        noise = KeyedNoise(keys[start : start + batch_size])
+        yield corrupt(target, noise), target
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Float images in [0, 1] as uint8 of the same shape."""
+    array: np.ndarray = images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+    return array

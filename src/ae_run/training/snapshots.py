@@ -4,20 +4,18 @@ The images are of the validation split (of training where there is none): only e
 the test split. They are kept in the run folder's `snapshots.npz`, which is replaced in one step.
 """
 
+from functools import cached_property
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.data._batches import DeviceImages
-from ae_run.evaluation.meter import pairs
-from ae_run.evaluation.robustness import to_uint8
+from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.models import Autoencoder
-from ae_run.randomness import image_keys
-from ae_run.run_folder import RunFolder
-
-FILE = "snapshots.npz"
+from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 
 class Snapshots:
@@ -31,14 +29,22 @@ class Snapshots:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        part = dataset.validation if len(dataset.validation) else dataset.train
-        chosen = part.images[: config.evaluate.grid]
-        images = DeviceImages(chosen, device, dtype)
-        corrupt = corruptions.build(config.corruption)
-        # The run's own corruption, drawn once: snapshots differ by the model alone.
-        keys = image_keys(chosen).to(device)
-        self._x_in, self._target = next(pairs(images, corrupt, keys, len(chosen)))
-        self._folder, self._every = folder, config.train.snapshot_every
+        self._config, self._folder, self._every = config, folder, config.train.snapshot_every
+        self._images = (
+            dataset.validation.images if len(dataset.validation) else dataset.train.images
+        )
+        self._device, self._dtype = device, dtype
+
+    @cached_property
+    def _pair(self) -> tuple[Tensor, Tensor]:
+        """Corrupted and clean images (m, C, H, W), drawn once for all epochs."""
+        images, count = (
+            DeviceImages(self._images, self._device, self._dtype),
+            self._config.evaluate.grid,
+        )
+        keys = images.keys()
+        corrupt = corruptions.of_split(self._config.corruption, images, keys)
+        return next(pairs(images, corrupt, keys, min(count, len(images))))
 
     def due(self, epoch: int) -> bool:
         """Whether the config asks for one after this epoch."""
@@ -52,14 +58,15 @@ class Snapshots:
         crash replaces its own snapshot, and whatever came after it.
         """
         model.eval()
-        output = to_uint8(model.reconstruct(self._x_in))
+        x_in, target = self._pair
+        output = to_uint8(model.reconstruct(x_in))
         images, epochs = output[None], np.array([epoch])
         if old := read(self._folder):
             earlier = old["epochs"] < epoch
             images = np.concatenate([old["images"][earlier], images])
             epochs = np.concatenate([old["epochs"][earlier], epochs])
-        inputs = {"target": to_uint8(self._target), "input": to_uint8(self._x_in)}
-        self._folder.write_arrays(FILE, {"images": images, "epochs": epochs, **inputs})
+        inputs = {"target": to_uint8(target), "input": to_uint8(x_in)}
+        self._folder.write_arrays(SNAPSHOTS, {"images": images, "epochs": epochs, **inputs})
 
 
 def read(folder: RunFolder) -> dict[str, np.ndarray]:
@@ -68,4 +75,4 @@ def read(folder: RunFolder) -> dict[str, np.ndarray]:
     `images` (E, m, C, H, W) after the `epochs` (E,), and what went in, `target` and `input`
     (m, C, H, W); all images uint8.
     """
-    return folder.read_arrays(FILE) if folder.has(FILE) else {}
+    return folder.read_arrays(SNAPSHOTS) if folder.has(SNAPSHOTS) else {}

@@ -1,0 +1,49 @@
+"""Configs that run folders hold, as this version reads them.
+
+A key that was added since a config was saved gets the value that it had, in effect, before there
+was such a key, so that an older run is resumed and scored as it was begun.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_ADDED: dict[str, dict[str, Any]] = {
+    "train": {"plateau": None, "init_from": None},
+    "evaluate.latent": {"spread_steps": []},
+    "evaluate.convergence": {"marks": []},
+    "evaluate.probe": {
+        "sgd_softmax": {"batch_size": 32, "lr": 0.01, "epochs": 10},
+        "input": "clean",
+        "baselines": [],
+    },
+    "evaluate.probe.mlp": {"standardize": True, "keep": "best", "output": "logits"},
+}
+_GAUSSIAN = {"fixed": False, "rescale": False}
+_WITH_OUTPUT_BIAS = ("conv_ae", "dense_ae", "contractive", "vae")
+
+
+def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """A saved config with the keys added since; what it holds already stays."""
+    config: dict[str, Any] = _with_noise_options(saved)
+    for path, keys in _ADDED.items():
+        group: Any = config
+        for part in path.split("."):
+            group = group.get(part) if isinstance(group, dict) else None
+        if isinstance(group, dict):
+            group.update({key: value for key, value in keys.items() if key not in group})
+    model = config.get("model")
+    if isinstance(model, dict) and model.get("name") in _WITH_OUTPUT_BIAS:
+        model.setdefault("output_bias", -1.5)
+    return config
+
+
+def _with_noise_options(content: Any) -> Any:
+    """A copy in which every Gaussian corruption, wherever it stands, has all of its options."""
+    if isinstance(content, list):
+        return [_with_noise_options(item) for item in content]
+    if not isinstance(content, Mapping):
+        return content
+    copied = {key: _with_noise_options(value) for key, value in content.items()}
+    if copied.get("name") == "gaussian" and "std" in copied:
+        copied = _GAUSSIAN | copied
+    return copied

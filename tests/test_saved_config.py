@@ -1,0 +1,32 @@
+"""Configs of older runs."""
+
+from ae_run.saved_config import upgraded
+
+
+def test_keys_added_since_get_the_value_they_had_in_effect():
+    old = {
+        "model": {"name": "conv_ae"},
+        "corruption": {"name": "gaussian", "mean": 0.0, "std": 0.1, "clip": True},
+        "train": {"epochs": 3},
+        "evaluate": {
+            "robustness": {"noise": {"corruption": {"name": "gaussian", "std": 0.2}}},
+            "probe": {"mlp": {"epochs": 5}},
+            "latent": None,
+        },
+    }
+    new = upgraded(old)
+    assert new["model"]["output_bias"] == -1.5
+    assert new["corruption"] == {**old["corruption"], "fixed": False, "rescale": False}
+    assert new["train"] == {"epochs": 3, "plateau": None, "init_from": None}
+    assert new["evaluate"]["robustness"]["noise"]["corruption"]["rescale"] is False
+    assert new["evaluate"]["probe"]["mlp"]["keep"] == "best"
+    assert new["evaluate"]["latent"] is None
+    assert "output_bias" not in old["model"]
+
+
+def test_what_a_config_holds_stays():
+    saved = {"model": {"name": "vae", "output_bias": 2.0}, "train": {"plateau": {"epochs": 1}}}
+    new = upgraded(saved)
+    assert new["model"]["output_bias"] == 2.0
+    assert new["train"]["plateau"] == {"epochs": 1}
+    assert upgraded(new) == new
