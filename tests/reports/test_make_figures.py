@@ -5,6 +5,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import committed
 import pytest
 
 from ae_run.reports import cli, spec
@@ -57,14 +58,15 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
     (row,) = json.loads((made / "comparison.json").read_text(encoding="utf-8"))
     assert row["seeds"] == {"as_report": 4}
     assert row["budget"] == {"as_report": "quick"}
-    assert "1 of 2 epochs" in row["note"]
-    assert "1 of 2 epochs" in (made / "index.html").read_text(encoding="utf-8")
-    assert (Path("outputs/reference/tiny") / "arrays.npz").is_file()
+    assert row["tags"] == {"as_report": ["quick", "1/2 epochs", "4 seeds"]}
+    assert "1/2 epochs" in (made / "index.html").read_text(encoding="utf-8")
+    committed.check(Path("outputs/reference/tiny"))
     kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
     assert "resume.pt" not in kept
     runs = [json.loads(path.read_text(encoding="utf-8"))
             for path in Path("outputs/reports/runs").glob("*/run.json")]  # fmt: skip
-    assert sorted(run["pictures"] for run in runs) == [False, False, True, True]
+    assert sorted("pictures" in run["kept"] for run in runs) == [False, False, True, True]
+    assert sorted("examples" in run["kept"] for run in runs) == [False, False, False, True]
 
     assert cli.main(command) == 0
     again = capsys.readouterr().out
@@ -160,7 +162,7 @@ def test_another_machine_goes_on_with_what_was_packed(
     (interrupted / "metrics.json").unlink()
     (interrupted / "resume.pt").write_bytes(b"x" * 5000)
     assert cli.main(["--seeds", "1", "--pack", str(tmp_path / "state.tar")]) == 0
-    assert "0.1 MiB" in capsys.readouterr().out
+    assert "0.2 MiB" in capsys.readouterr().out
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
