@@ -193,3 +193,49 @@ def test_a_pack_leaves_out_what_has_no_room(tmp_path: Path) -> None:
 def test_a_pack_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--pack", "no/such/folder/state.tar"]) == 2
     assert "no/such/folder/state.tar: cannot be written" in capsys.readouterr().err
+
+
+_CHAIN = """
+title: Chain
+author: nobody
+about: A report for tests.
+shared:
+  small: {args: data=digits data.limit=80 train.epochs=2 train.schedule=constant evaluate=quick}
+runs:
+  first: {shared: [small]}
+  second: {shared: [small], args: train.lr=1e-12, init_from: first}
+rows:
+  - {id: mse, label: MSE, report: 0.05, metric: mse, as_report: first, ours: second}
+figures: []
+"""
+
+
+def test_a_run_takes_its_weights_from_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "chain.yaml").write_text(_CHAIN, encoding="utf-8")
+    monkeypatch.setattr(spec, "folder", lambda: tmp_path)
+    assert cli.main(["--jobs", "2", "--budget", "full"]) == 0, capsys.readouterr().err
+    (row,) = json.loads(Path("outputs/reports/chain/comparison.json").read_text(encoding="utf-8"))
+    # At a learning rate of nearly 0 the second stays what the first became.
+    assert row["ours"] == pytest.approx(row["as_report"], rel=1e-4)
+    assert not list(Path("outputs/reports/runs").glob("*/model.safetensors"))
+    # The second was lost: the first, whose weights were no longer needed, is done again too.
+    shutil.rmtree(Path("outputs/reports/runs") / row["run_digest"]["ours"][0])
+    capsys.readouterr()
+    assert cli.main(["--jobs", "1", "--budget", "full"]) == 0
+    assert "[2/2]" in capsys.readouterr().out
+
+
+def test_a_run_is_not_started_when_the_one_before_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _CHAIN.replace(
+        "first: {shared: [small]}", "first: {shared: [small], args: train.lr=1e9}"
+    )
+    (tmp_path / "chain.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(spec, "folder", lambda: tmp_path)
+    assert cli.main(["--jobs", "1", "--budget", "full"]) == 1
+    errors = capsys.readouterr().err
+    assert "chain/first" in errors
+    assert "the run that it starts from failed" in errors
