@@ -63,8 +63,10 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
     committed.check(Path("outputs/reference/tiny"))
     kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
     assert "resume.pt" not in kept
-    runs = [json.loads(path.read_text(encoding="utf-8"))
-            for path in Path("outputs/reports/runs").glob("*/run.json")]  # fmt: skip
+    runs = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in Path("outputs/reports/runs").glob("*/run.json")
+    ]
     assert sorted("pictures" in run["kept"] for run in runs) == [False, False, True, True]
     assert sorted("examples" in run["kept"] for run in runs) == [False, False, False, True]
 

@@ -65,8 +65,12 @@ def test_marks_stand_where_curves_of_full_runs_meet_them() -> None:
 
 def test_a_chain_is_drawn_only_as_a_whole() -> None:
     options: dict[str, Any] = {
-        "title": "T", "metric": "mse", "steps": ["a", "b"], "report": [0.2, 0.1], "scratch": 2,
-    }  # fmt: skip
+        "title": "T",
+        "metric": "mse",
+        "steps": ["a", "b"],
+        "report": [0.2, 0.1],
+        "scratch": 2,
+    }
     runs = [_found(RunData(metrics={"mse": mse})) for mse in (0.2, 0.1, 0.15)]
     assert _curves.draw_chain(runs[:2], options, STYLE) is None
     figure = _curves.draw_chain(runs, options, STYLE)

@@ -11,16 +11,28 @@ from ae_run.reports import _classes, _curves, _grids, searches, spec
 from ae_run.reports.plan import Planner
 from ae_run.reports.results import tags
 
-_DRAWINGS = {name.removeprefix("draw_") for module in (_curves, _grids, _classes)
-             for name in dir(module) if name.startswith("draw_")}  # fmt: skip
+_DRAWINGS = {
+    name.removeprefix("draw_")
+    for module in (_curves, _grids, _classes)
+    for name in dir(module)
+    if name.startswith("draw_")
+}
 NUMBERS = {
     "compression": [str(n) for n in range(1, 9)],
     "notmnist": [str(n) for n in range(1, 14)],
     "generation": [str(n) for n in range(1, 8)],
     "zoo": ["reconstructions", "t-SNE", "classification", "manifold convergence"],
-    "colored": ["1", "2", "loss curves", "t-SNE", "latent", "during training", "interpolation",
-                "denoising"],
-}  # fmt: skip
+    "colored": [
+        "1",
+        "2",
+        "loss curves",
+        "t-SNE",
+        "latent",
+        "during training",
+        "interpolation",
+        "denoising",
+    ],
+}
 
 
 class _WithoutData(Planner):
@@ -54,8 +66,10 @@ def test_every_run_composes_at_both_budgets(name: str, planner: Planner) -> None
         assert bool(quick) == (report.runs[run].quick is not None)
         assert all(one.raw["train"]["epochs"] <= full[0].raw["train"]["epochs"] for one in quick)
     for search in report.searches:
-        quick_search, full_search = (searches.plan(planner, report, search, budget, Path("x"))
-                                     for budget in ("quick", "full"))  # fmt: skip
+        quick_search, full_search = (
+            searches.plan(planner, report, search, budget, Path("x"))
+            for budget in ("quick", "full")
+        )
         assert quick_search.trials < full_search.trials
         assert quick_search.tags[0] == "quick"
 
@@ -134,11 +148,20 @@ def test_the_digest_ignores_what_is_off_and_where_the_data_lies(planner: Planner
     report = spec.load("notmnist")
     (one,) = planner.runs(report, "ae", "quick", 1)
     other = spec.Report.model_validate(
-        report.model_dump() | {"runs": {"ae": {"args": report.runs["ae"].args + " data.root=x"
-                                                       " train.threads=3 train.patience=null",
-                                               "quick": report.runs["ae"].quick}},
-                               "rows": [], "figures": [], "searches": {}}
-    )  # fmt: skip
+        report.model_dump()
+        | {
+            "runs": {
+                "ae": {
+                    "args": report.runs["ae"].args + " data.root=x"
+                    " train.threads=3 train.patience=null",
+                    "quick": report.runs["ae"].quick,
+                }
+            },
+            "rows": [],
+            "figures": [],
+            "searches": {},
+        }
+    )
     assert planner.runs(other, "ae", "quick", 1)[0].digest == one.digest
 
 
@@ -150,10 +173,13 @@ def test_the_digest_ignores_what_is_off_and_where_the_data_lies(planner: Planner
         (_REPORT.replace("{shared: [base], s", "{shared: [bass], s"), "no shared block 'bass'"),
         (_REPORT.replace("quick: first", "quick: third"), "no run 'third' with a quick budget"),
         (_REPORT.replace("init_from: first", "init_from: third"), "no run 'third' above it"),
-        ("title: x\nauthor: y\nabout: z\nruns: {}\nrows: []\nfigures: [{number: '1', caption: c, "
-         "draw: samples, runs: [lost]}]", "there is no run 'lost'"),
+        (
+            "title: x\nauthor: y\nabout: z\nruns: {}\nrows: []\nfigures: [{number: '1', "
+            "caption: c, draw: samples, runs: [lost]}]",
+            "there is no run 'lost'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_file_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")

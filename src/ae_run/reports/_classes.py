@@ -1,4 +1,4 @@
-"""What several models' codes say about the classes."""
+"""Confusions and scatter plots of several models' codes, by class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

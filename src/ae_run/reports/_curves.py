@@ -173,9 +173,12 @@ def _line(axes: Axes, x: np.ndarray, y: np.ndarray, index: int, label: str, styl
 
 
 def _mark(
-    axes: Axes, curves: Sequence[tuple[np.ndarray, np.ndarray]], level: float, text: str,
+    axes: Axes,
+    curves: Sequence[tuple[np.ndarray, np.ndarray]],
+    level: float,
+    text: str,
     style: Style,
-) -> None:  # fmt: skip
+) -> None:
     """A horizontal line at the report's value, and crosses where the curves meet it."""
     places = [place for x, y in curves if (place := crossing(x, y, level)) is not None]
     where = f", met at {' and '.join(f'{place:.2g}' for place in places)}" if places else ""
@@ -184,7 +187,7 @@ def _mark(
 
 
 def crossing(x: np.ndarray, y: np.ndarray, level: float) -> float | None:
-    """Where the curve first meets the level, between its points; None where it does not."""
+    """The x at which the curve first meets the level, between its points, or None."""
     for i in range(len(x) - 1):
         low, high = y[i], y[i + 1]
         if min(low, high) <= level <= max(low, high) and low != high:

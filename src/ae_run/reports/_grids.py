@@ -81,15 +81,18 @@ def draw_path(found: Sequence[Found], options: Mapping[str, Any], style: Style) 
         names = one.first.names_of(f"paths_{options['kind']}_labels")
         ends = [f"{a} → {b}" for a, b in zip(names[::2], names[1::2], strict=False)]
         count = int(options.get("first", 1))
-        blocks.append(Block(
-            images[:count], row_labels=ends[:count],
-            title=str(labels[index]) if labels else "",
-        ))  # fmt: skip
+        blocks.append(
+            Block(
+                images[:count],
+                row_labels=ends[:count],
+                title=str(labels[index]) if labels else "",
+            )
+        )
     return grid_figure(style, options["title"], "", blocks)
 
 
 def draw_models(found: Sequence[Found], options: Mapping[str, Any], style: Style) -> Figure | None:
-    """What several models make of the same input. Options: `inputs`, [[curve, level, text], …]."""
+    """Outputs of several models for the same input. Options: `inputs`, [[curve, level, text], …]."""
     labels = list(options.get("labels") or [one.name for one in found])
     blocks = []
     for key, level, text in options["inputs"]:
@@ -225,7 +228,7 @@ Box = tuple[int, int, int, int]
 
 
 def cells(axes: Axes) -> list[list[Box]]:
-    """Where the images of a grid lie, in the axes' data coordinates, row by row."""
+    """The places of a grid's images in the axes' data coordinates, row by row."""
     alpha = np.asarray(axes.images[0].get_array())[..., 3] > 0
     rows, columns = (_intervals(np.any(alpha, axis=axis)) for axis in (1, 0))
     return [

@@ -88,7 +88,7 @@ class Line:
         return REACHED if all(good is not False for _, good in judged) else MISSED
 
     def note(self) -> str:
-        """What one has to know to read the row, and why an aim is missed at budget full."""
+        """The row's note, and why an aim is missed at budget full."""
         parts = [self.row.note]
         for name, side, good, why in (
             ("As the report", self.as_report, self.within, self.row.differs),
@@ -102,7 +102,7 @@ class Line:
 def lines(
     report: Report, found: Mapping[str, Found], searched: Mapping[str, Searched]
 ) -> list[Line]:
-    """Every row of a report with what the runs and searches that are there say."""
+    """Every row of a report with the results of its runs and searches, where they exist."""
 
     def side(row: Row, name: str | None) -> Side | None:
         if name is None:

@@ -1,4 +1,4 @@
-"""What only the reports' pages draw; everything else is a figure file of `ae_run.figures`.
+"""Figures of the reports' pages: their own drawings, and the figure files of `ae_run.figures`.
 
 A drawing takes the runs behind the names that a figure lists, and its options. A figure file of
 the program is drawn once per name.
@@ -47,7 +47,7 @@ def _framed(drawn: Mapping[str, Figure | None], style: Style) -> dict[str, Figur
 
 
 def files(draw: str, found: Sequence[Found]) -> dict[str, bytes]:
-    """What an entry has besides pictures, such as an animation, by file name."""
+    """Files of an entry that are no static picture, such as an animation, by name."""
     of_run = _find(f"files_{draw}")
     if of_run is None:
         return {}

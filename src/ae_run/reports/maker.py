@@ -22,7 +22,7 @@ _MADE = "made.json"
 
 @dataclass
 class Maker:
-    """What a call of the script works with."""
+    """The options of a call of the script, and what it has to do."""
 
     store: Store
     budget: str
@@ -108,7 +108,7 @@ class Maker:
         return found
 
     def found(self, report: Report) -> dict[str, Found]:
-        """What is there, by name: at the report's own budget where possible."""
+        """The finished runs by name, at the report's own budget where possible."""
         found = {}
         for name in report.runs:
             planned = self._runs(report, name, "full") or self._runs(report, name, "quick")
@@ -120,7 +120,7 @@ class Maker:
         return found
 
     def _runs(self, report: Report, name: str, budget: str) -> list[Planned]:
-        """The runs behind a name at a budget, where all of them are there; else none."""
+        """The runs behind a name at a budget where all of them have finished, else none."""
         planned = self.planner.runs(report, name, budget, self.seeds)
         return planned if all(self.store.has(run) for run in planned) else []
 
@@ -164,7 +164,7 @@ class Maker:
 
 
 def _options(figure: Figure, found: Collection[str]) -> dict[str, Any]:
-    """The figure's options, with a label for each run that is there."""
+    """The figure's options, with a label for each finished run."""
     labels = figure.options.get("labels")
     if not labels or len(labels) != len(figure.runs):
         return figure.options
@@ -192,8 +192,12 @@ def _small(png: io.BytesIO) -> bytes:
 def _inputs(report: Report, found: Iterable[Found], figures: Collection[str]) -> str:
     """A digest of all that a report's folder depends on, the program's own files included."""
     here = Path(__file__).parents[1]
-    sources = [p for name in ("reports", "figures", "report") for p in (here / name).rglob("*.*")
-               if p.suffix in (".py", ".css", ".js", ".html")]  # fmt: skip
+    sources = [
+        p
+        for name in ("reports", "figures", "report")
+        for p in (here / name).rglob("*.*")
+        if p.suffix in (".py", ".css", ".js", ".html")
+    ]
     digest = hashlib.sha256((spec.folder() / f"{report.name}.yaml").read_bytes())
     for path in sorted(sources):
         digest.update(path.read_bytes())

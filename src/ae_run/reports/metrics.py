@@ -40,7 +40,7 @@ def value(run: RunData, metric: str) -> float:
 
 
 def per_image(run: RunData, metric: str) -> np.ndarray | None:
-    """What a metric is computed from: a score per test image (N,), or a confusion matrix (K, K)."""
+    """The source of a metric: its score for each test image (N,), or a confusion matrix (K, K)."""
     kept = run.array(PER_IMAGE + metric)
     if kept is not None:
         return kept
@@ -84,7 +84,7 @@ def beside(metric: str) -> dict[str, str]:
 
 
 def dig(content: Any, keys: Sequence[str]) -> Any:
-    """What lies at a path of nested mappings; None where there is nothing."""
+    """The value at a path of nested mappings, or None."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content

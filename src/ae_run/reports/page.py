@@ -1,4 +1,4 @@
-"""A report's page: its numbers beside ours, its figures drawn anew, and how each was made.
+"""A report's page: its numbers beside ours, its figures drawn again, and how each was made.
 
 One file that opens from disk and asks for nothing else, with the look of a run's page.
 """
@@ -49,9 +49,12 @@ def stem(figure: Figure, name: str) -> str:
 def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], target: Path) -> None:
     """Write `index.html` from the numbers and from the pictures in `figures/`."""
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     script = (_TEMPLATES / "points.js").read_text(encoding="utf-8")
     style = "".join(
         path.read_text(encoding="utf-8") for path in (_LOOKS / "page.css", _TEMPLATES / "extra.css")
@@ -174,9 +177,13 @@ def number(value: Value | None, digits: int = 4) -> str:
 def _figure(figure: Figure, found: Mapping[str, Found], where: Path) -> dict[str, Any]:
     there = [found[name] for name in figure.runs if name in found]
     exact = where / f"{stem(figure, '')}.png"
-    paths = [exact] if exact.is_file() else [
-        path for name in figure.runs if (path := where / f"{stem(figure, name)}.png").is_file()
-    ]  # fmt: skip
+    paths = (
+        [exact]
+        if exact.is_file()
+        else [
+            path for name in figure.runs if (path := where / f"{stem(figure, name)}.png").is_file()
+        ]
+    )
     labels = there[0].first.array("codes_labels") if there else None
     quick = {one.tags for one in there if one.budget == "quick"}
     return {

@@ -16,7 +16,7 @@ from ae_run.reports.metrics import beside
 from ae_run.reports.spec import Report, Value
 
 ROOT = Path("outputs/reports")
-"""Where the reports' runs and pages lie."""
+"""The folder of the reports' runs and pages."""
 
 RESULTS_VERSION = 3
 """To be raised when a change of the program changes what a config results in."""
@@ -49,7 +49,7 @@ class Planned:
     """The composed config, without `train.init_from`."""
     digest: str
     keeps: frozenset[str]
-    """What stays of the finished run beside its numbers: `PICTURES` where a figure shows it,
+    """The parts of the finished run that stay beside its numbers: `PICTURES` where a figure shows it,
     `WEIGHTS` where a search or another run needs them, `EXAMPLES` of the first run behind a row,
     and the rows' metrics, whose scores per image are kept."""
     init_from: "Planned | None" = None
@@ -65,7 +65,7 @@ class Planned:
 
     @property
     def command(self) -> str:
-        """What to type to repeat it alone."""
+        """The command that repeats only this run."""
         start = (
             () if self.init_from is None else (f"train.init_from={path(self.init_from.digest)}",)
         )
@@ -180,7 +180,7 @@ class Planner:
 
 
 def _keeps(report: Report, name: str, planned: Planned, settings: str) -> frozenset[str]:
-    """What rows and figures need of a run under a name; `settings` names the run it is like."""
+    """The parts that rows and figures need of a run under a name, with the settings of another."""
     run, rows = report.runs[settings], report.rows_of(name)
     keeps = {metric for row in rows for metric in (row.metric, *beside(row.metric).values())}
     first = planned.seed == run.seed
@@ -208,7 +208,7 @@ def _without_null(content: Any) -> Any:
 
 
 def _set(raw: dict[str, Any], key: str, value: Value) -> None:
-    """Set a key of a composed config: composing anew for every run would take minutes."""
+    """Set a key of a composed config: composing again for every run would take minutes."""
     place: Any = raw
     *path, leaf = key.split(".")
     for part in path:

@@ -14,7 +14,7 @@ from ae_run.reports.store import Store
 
 
 def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
-    """Do all runs; what is finished already, or was begun, is not repeated.
+    """Do all runs; finished runs are not repeated, unfinished ones resumed.
 
     Args:
         planned: the runs, the first to be started first; one that takes its weights from another
@@ -59,7 +59,7 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
     except (KeyboardInterrupt, BrokenProcessPool, Interrupted):
         for process in multiprocessing.active_children():
             process.terminate()  # training ends after saving what it has finished
-        raise Interrupted("stopped; the same command goes on from here") from None
+        raise Interrupted("stopped; run the same command to resume") from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
     return list(failures.values())
@@ -71,7 +71,7 @@ def _before(run: Planned) -> str | None:
 
 
 def _error(future: Future[str | None]) -> str | None:
-    """What went wrong in a run, whatever it was; None where nothing did."""
+    """Error message of a failed run, or None."""
     try:
         return future.result()
     except (BrokenProcessPool, Interrupted):

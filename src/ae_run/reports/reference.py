@@ -1,4 +1,4 @@
-"""What of a report's results is committed: page, figures, numbers, and what the numbers come from.
+"""The committed results of a report: page, figures, numbers, and the arrays behind the numbers.
 
 `runs.json` holds every run's facts and scores, `searches.json` every search with its trials, and
 `arrays.npz` what the rows' scores are computed from. A run's `arrays` name its own there: by metric
@@ -62,7 +62,7 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _behind(plan: Planned, run: RunData) -> dict[str, np.ndarray]:
-    """What the rows' metrics are computed from, and the examples of the first run of a row."""
+    """The arrays behind the rows' metrics, and the examples of the first run of a row."""
     found = {name: run.array(name) for name in _EXAMPLES}
     found |= {metric: metrics.per_image(run, metric) for metric in plan.keeps}
     return {name: array for name, array in sorted(found.items()) if array is not None}

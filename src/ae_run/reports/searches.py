@@ -33,12 +33,12 @@ class PlannedSearch:
 
     @property
     def study(self) -> str:
-        """Its name, the same for the same search: the search task goes on with it."""
+        """Its name, the same for the same search: the search task resumes it."""
         return f"{self.report}-{self.name}-{self.digest}"
 
     @property
     def command(self) -> str:
-        """What to type to repeat it."""
+        """The command that repeats it."""
         return shlex.join(["ae-run", *self.overrides])
 
 
@@ -75,7 +75,7 @@ def _tags(search: Search, budget: str) -> tuple[str, ...]:
 
 
 def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
-    """Search, or go on searching; keep what was found.
+    """Start a search or resume it; keep its result.
 
     Returns:
         What went wrong; None where all went well.
@@ -115,17 +115,17 @@ def _number(text: str) -> float | str | None:
 
 
 def read(planned: PlannedSearch, root: Path) -> dict[str, Any] | None:
-    """What was found; None where the search has not ended."""
+    """The result, or None where the search has not ended."""
     path = result_path(planned, root)
     folder = RunFolder(path.parent)
     return folder.read_json(path.name) if folder.has(path.name) else None
 
 
 def result_path(planned: PlannedSearch, root: Path) -> Path:
-    """Where what was found is kept."""
+    """The file that the result is kept in."""
     return root / "searches" / f"{planned.digest}.json"
 
 
 def study_path(planned: PlannedSearch) -> Path:
-    """Where the search task keeps its study."""
+    """The folder in which the search task keeps its study."""
     return _FOLDER / planned.study

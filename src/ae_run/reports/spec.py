@@ -1,4 +1,4 @@
-"""What `conf/reports/<name>.yaml` may say."""
+"""The schema of `conf/reports/<name>.yaml`."""
 
 import shlex
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Sweep(Schema):
 
 
 class Shared(Schema):
-    """What several runs have in common: the start of their command lines, and of their cuts."""
+    """Parts of several runs: the start of their command lines, and cuts."""
 
     args: str = ""
     quick: dict[str, Value] | None = Field(default_factory=dict)
@@ -36,7 +36,7 @@ class Run(Schema):
     """A run, a sweep of runs, or either over several seeds."""
 
     args: str
-    """What one would type after `ae-run`, shared parts included: the report's own budget."""
+    """The command line after `ae-run`, shared parts included, at the report's own budget."""
     quick: dict[str, Value] | str | None = Field(default_factory=dict)
     """Keys that budget quick sets, each of them a cut that the page states; or the run whose
     settings quick takes, where a cut run would be untrained; null: only at budget full."""
@@ -66,7 +66,7 @@ class Search(Schema):
     """A hyperparameter search; a row that names it takes a searched key as its metric."""
 
     args: str
-    """What one would type after `ae-run task=search`."""
+    """The command line after `ae-run task=search`."""
     report_trials: int | None
     """The report's own number of trials, where it states one."""
     trials: int
@@ -98,7 +98,7 @@ class Row(Schema):
     report: Value | None
     """The report's own number."""
     metric: str
-    """Where it stands in a run's results; see `results.value`."""
+    """A path in a run's results; see `reports.metrics`."""
     unit: str = "MSE"
     better: Literal["lower", "higher"] = "lower"
     as_report: str | None = None
@@ -109,7 +109,7 @@ class Row(Schema):
     """How far `as_report` may lie from the report's number: a share of it, or with
     `better: higher` the difference itself."""
     aim: float | None = None
-    """What `ours` should reach."""
+    """The value that `ours` should reach."""
     beats: Literal["input", "pca", "pixels"] | None = None
     """The baseline that `ours` should be better than."""
     note: str = ""
@@ -215,7 +215,7 @@ def _with_shared(name: str, run: dict[str, Any], blocks: Mapping[str, Shared]) -
 
 
 def folder() -> Path:
-    """Where the reports' files lie."""
+    """The folder of the reports' files."""
     return conf_dir() / "reports"
 
 

@@ -1,4 +1,4 @@
-"""Where the reports' runs lie, and which of them are there.
+"""The folders of the reports' runs, and what is kept of the finished ones.
 
 A run's folder is `runs/<digest>/` below the root, `outputs/reports`. Once it has finished, only
 what figures and tables are made of is kept, so that all runs of all reports are a few megabytes.
