@@ -92,7 +92,10 @@ def draw_path(found: Sequence[Found], options: Mapping[str, Any], style: Style) 
 
 
 def draw_models(found: Sequence[Found], options: Mapping[str, Any], style: Style) -> Figure | None:
-    """Outputs of several models for the same input. Options: `inputs`, [[curve, level, text], …]."""
+    """Outputs of several models for the same input.
+
+    Options: `inputs`, [[curve, level, text], …]; `labels`.
+    """
     labels = list(options.get("labels") or [one.name for one in found])
     blocks = []
     for key, level, text in options["inputs"]:

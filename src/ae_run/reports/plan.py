@@ -49,7 +49,7 @@ class Planned:
     """The composed config, without `train.init_from`."""
     digest: str
     keeps: frozenset[str]
-    """The parts of the finished run that stay beside its numbers: `PICTURES` where a figure shows it,
+    """Parts of the finished run that stay beside its numbers: `PICTURES` where a figure shows it,
     `WEIGHTS` where a search or another run needs them, `EXAMPLES` of the first run behind a row,
     and the rows' metrics, whose scores per image are kept."""
     init_from: "Planned | None" = None

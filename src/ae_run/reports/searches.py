@@ -13,6 +13,11 @@ from ae_run.reports.plan import RESULTS_VERSION, WEIGHTS, Planned, Planner
 from ae_run.reports.spec import Report, Search
 from ae_run.run_folder import RunFolder
 
+_CUTS = {
+    "data.limit": "{:,} images",
+    "train.epochs": "{} epochs",
+    "search.space": "narrower ranges",
+}
 _FOLDER = Path("outputs/search")  # where the search task keeps its studies
 
 
@@ -70,8 +75,9 @@ def plan(planner: Planner, report: Report, name: str, budget: str, root: Path) -
 def _tags(search: Search, budget: str) -> tuple[str, ...]:
     """The budget and what it leaves out, as `results.tags` has it for runs."""
     whole = "" if search.report_trials is None else f"/{search.report_trials}"
-    cuts = [f"{key} {value}" for key, value in search.quick.items()] if budget == "quick" else []
-    return (budget, f"{search.count(budget)}{whole} trials", *cuts)
+    cuts = search.quick if budget == "quick" else {}
+    known = [text.format(cuts[key]) for key, text in _CUTS.items() if key in cuts]
+    return (budget, f"{search.count(budget)}{whole} trials", *known)
 
 
 def run(planned: PlannedSearch, root: Path, jobs: int) -> str | None:
