@@ -23,14 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ae_run import components, data, models
-from ae_run.config import validate
+from ae_run import data, models
+from ae_run.config import compose, validate
 from ae_run.run_folder import RunFolder
-from ae_run.training import Fit, fit, precision
+from ae_run.training import Run, fit, precision
 
 NETS = {
     "lab": [],
@@ -50,9 +48,7 @@ class Task:
         ]  # fmt: skip
         if args.noise:
             overrides += ["corruption=gaussian", f"corruption.std={args.noise}"]
-        with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-            raw: Any = OmegaConf.to_container(compose("config", overrides), resolve=True)
-        self.config = validate(raw)
+        self.config = validate(compose(*overrides))
         self.device = torch.device(args.device)
         self.epoch_seconds: list[float] = []
         self.first_step: float | None = None
@@ -90,7 +86,7 @@ def ours(task: Task) -> None:
     dataset = data.load(task.config.data)
     with tempfile.TemporaryDirectory() as folder:
         chosen = precision.choose(task.args.precision, model, task.device)
-        run = Fit(
+        run = Run(
             task.config, model, dataset, RunFolder(Path(folder), quiet=True), task.device, chosen
         )
         for row in fit(run):

@@ -2,19 +2,11 @@
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from pydantic import BaseModel
 
-from ae_run import components, config
-from ae_run.config import Config, validate
+from ae_run import components, config, schema
+from ae_run.config import Config, compose, validate
 from ae_run.errors import UserError
-
-
-def composed(*overrides: str) -> dict:
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
-
 
 CHOICES = [f"{group}={name}" for group in components.groups() for name in components.options(group)]
 # These need a path from the user.
@@ -23,13 +15,13 @@ NEEDS = {"data=folder": "data.path=x", "data=npz": "data.path=x", "data=idx": "d
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_option_composes_and_validates(choice):
-    raw = composed(choice, *([NEEDS[choice]] if choice in NEEDS else []))
+    raw = compose(choice, *([NEEDS[choice]] if choice in NEEDS else []))
     assert isinstance(validate(raw), Config)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_a_validated_config_dumps_to_what_was_composed(choice):
-    raw = composed(choice, *([NEEDS[choice]] if choice in NEEDS else []))
+def test_a_validated_config_dumps_to_what_was_compose(choice):
+    raw = compose(choice, *([NEEDS[choice]] if choice in NEEDS else []))
     dumped = validate(raw).dump()
     raw["search"] = None  # a run folder keeps what concerns the run
     assert yaml.safe_load(yaml.safe_dump(dumped)) == yaml.safe_load(yaml.safe_dump(raw))
@@ -47,24 +39,21 @@ def test_every_component_file_has_a_yaml_and_the_other_way_round(group):
 
 
 def schemas() -> list[type[BaseModel]]:
-    found = [
-        value
-        for value in vars(config).values()
-        if isinstance(value, type) and issubclass(value, config.Schema)
-    ]
+    values = (vars(schema) | vars(config)).values()
+    found = [v for v in values if isinstance(v, type) and issubclass(v, schema.Schema)]
     for group in components.PACKAGES:
         found += [components.module(group, name).Config for name in components.files(group)]
     return found
 
 
-@pytest.mark.parametrize("schema", schemas(), ids=lambda s: f"{s.__module__}.{s.__name__}")
-def test_values_live_in_yaml_only(schema):
-    defaults = [name for name, f in schema.model_fields.items() if not f.is_required()]
+@pytest.mark.parametrize("model", schemas(), ids=lambda s: f"{s.__module__}.{s.__name__}")
+def test_values_live_in_yaml_only(model):
+    defaults = [name for name, f in model.model_fields.items() if not f.is_required()]
     assert [name for name in defaults if name != "requires_corruption"] == []
-    assert schema.model_config["extra"] == "forbid"
-    assert schema.model_config["frozen"]
-    assert schema.model_config["strict"]
-    assert not schema.model_config["allow_inf_nan"]
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["frozen"]
+    assert model.model_config["strict"]
+    assert not model.model_config["allow_inf_nan"]
 
 
 def test_every_yaml_starts_with_a_line_that_describes_it():
@@ -74,14 +63,14 @@ def test_every_yaml_starts_with_a_line_that_describes_it():
 
 
 def test_nan_in_a_saved_config_is_refused():
-    raw = composed()
+    raw = compose()
     raw["train"]["weight_decay"] = float("nan")
     with pytest.raises(UserError, match=r"train\.weight_decay=nan: must be a finite number"):
         validate(raw)
 
 
 def test_errors_name_path_value_and_rule():
-    raw = composed()
+    raw = compose()
     raw["train"]["batch_size"] = 0
     raw["extra"] = 1
     with pytest.raises(UserError) as caught:
@@ -92,8 +81,55 @@ def test_errors_name_path_value_and_rule():
 
 
 def test_a_denoising_model_needs_a_corruption():
-    raw = composed("model=denoising")
+    raw = compose("model=denoising")
     assert raw["corruption"]["name"] == "gaussian"
-    assert composed("model=denoising", "corruption=occlusion")["corruption"]["name"] == "occlusion"
+    assert compose("model=denoising", "corruption=occlusion")["corruption"]["name"] == "occlusion"
     with pytest.raises(UserError, match="corruption=none"):
-        validate(composed("model=denoising", "corruption=none"))
+        validate(compose("model=denoising", "corruption=none"))
+
+
+def test_a_changed_config_keeps_what_is_not_named():
+    before = validate(compose("model=vae", "run_dir=x"))
+    after = before.changed({"train.epochs": 3, "model.channels.0": 5, "evaluate.latent": None})
+    assert (after.train.epochs, after.model.channels[0]) == (3, 5)
+    assert after.model.channels[1:] == before.model.channels[1:]
+    assert after.evaluate.latent is None
+    back = {
+        "train.epochs": before.train.epochs,
+        "model.channels": before.model.channels,
+        "evaluate.latent": before.evaluate.latent.model_dump(),
+    }
+    assert after.changed(back) == before
+    assert before.changed({}) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("train.epoch", "train.epoch: no such key; did you mean 'train.epochs'?"),
+        ("model.channels.99", "model.channels.99: no such key"),
+        ("seed.x", "seed.x: no such key"),
+        ("latent_dim", "latent_dim: no such key; did you mean 'model.latent_dim'?"),
+    ],
+)
+def test_a_change_of_an_unknown_key_is_refused(key, message):
+    with pytest.raises(UserError) as caught:
+        validate(compose()).changed({key: 1})
+    assert str(caught.value).startswith(message)
+
+
+def test_a_change_to_a_value_out_of_bounds_is_refused():
+    with pytest.raises(UserError, match=r"train\.epochs=0: must be greater"):
+        validate(compose()).changed({"train.epochs": 0})
+
+
+def test_what_cannot_be_composed_is_worded_as_on_the_command_line():
+    with pytest.raises(UserError, match=r"^train\.epoch: no such key; did you mean"):
+        compose("train.epoch=3")
+
+
+def test_unchecked_components_keep_their_options():
+    raw = compose("corruption=chain", "model=vae")
+    raw["search"] = None
+    raw["model"]["latent_dim"] = -1
+    assert validate(raw, components_too=False).dump() == raw

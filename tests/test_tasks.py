@@ -14,9 +14,17 @@ import pytest
 from command_line import FAST, run_process
 
 FILES = {
-    "config.yaml", "overrides.txt", "run.json", "history.csv", "model.safetensors", "resume.pt",
-    "metrics.json", "artifacts.npz", "report.html", "log.txt",
-}  # fmt: skip
+    "config.yaml",
+    "overrides.txt",
+    "run.json",
+    "history.csv",
+    "model.safetensors",
+    "resume.pt",
+    "metrics.json",
+    "artifacts.npz",
+    "report.html",
+    "log.txt",
+}
 
 
 def read(folder: Path, name: str) -> dict:

@@ -1,4 +1,4 @@
-"""The command line: compose with Hydra, validate, dispatch on `task`.
+"""The command line: Hydra composes, a `Job` is made and given to its task.
 
 Every error ends as one message on stderr and an exit code: 2 for what the user can change,
 1 for a run that failed, 130 after Ctrl-C. A sweep's exit code is the worst of its jobs'.
@@ -10,12 +10,14 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ae_run import components, help_page
+from ae_run import components, help_page, messages
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
+from ae_run.task_table import TASKS
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,7 +31,7 @@ _FLAGS = (
 
 
 def entry_point() -> None:
-    """What the console script calls."""
+    """Entry point of the console script."""
     sys.exit(main())
 
 
@@ -39,14 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         extra = _config_dirs(args)
         if "--help" in args or "-h" in args:
-            from ae_run import __version__
-
-            print(help_page.text(__version__, extra))
+            print(help_page.text(version("ae-run"), extra))
             return 0
         if "--version" in args:
-            from ae_run import __version__
-
-            print(f"ae-run {__version__}")
+            print(f"ae-run {version('ae-run')}")
             return 0
         _check_flags(args)
         with _storage_password(args) as args:
@@ -65,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _storage_password(args: list[str]) -> Iterator[list[str]]:
     """Move the password of `search.storage` into the environment, where libpq looks for it.
 
-    From here on it stands in no override, so neither Hydra nor a launcher can write it down.
+    After that no override contains it, so neither Hydra nor a launcher can write it to a file.
     """
     password, cleaned = None, []
     for arg in args:
@@ -98,7 +96,7 @@ def _check_flags(args: Sequence[str]) -> None:
     for arg in args:
         name = arg.partition("=")[0]
         if name.startswith("-") and name not in _FLAGS:
-            raise UserError(components.unknown("flag ", name, _FLAGS).replace("flag =", "", 1))
+            raise UserError(messages.unknown(name, name, _FLAGS, "flag"))
     if any(arg in ("-m", "--multirun") for arg in args):
         for key in ("run_dir", "resume"):
             if any(arg.startswith(f"{key}=") for arg in args):
@@ -106,7 +104,7 @@ def _check_flags(args: Sequence[str]) -> None:
 
 
 def _config_dirs(args: Sequence[str]) -> list[Path]:
-    """The folder given with `--config-dir`, which Hydra searches before the program's own."""
+    """The folders given with `--config-dir`, which Hydra searches before the program's own."""
     dirs = []
     for i, arg in enumerate(args):
         if arg in ("--config-dir", "-cd"):
@@ -122,7 +120,7 @@ def _config_dirs(args: Sequence[str]) -> list[Path]:
 
 
 def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
-    """Give every option of a group its own spelling, and refuse those that do not exist.
+    """Spell every option of a group as its file is named, and refuse those that do not exist.
 
     Names are matched without regard to case, `corruption=noise` is `gaussian`, and a comma
     separates the values of a sweep.
@@ -132,7 +130,7 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     normal = []
     for arg in args:
         if reads_a_run and arg.startswith(("data.root=", "data.path=")):
-            normal.append(f"++{arg}")  # a key of the run's data, which the default's may not have
+            normal.append(f"++{arg}")  # the run's data has this key; the default's may not
             continue
         match = re.fullmatch(r"(\w+)=([\w.,/-]+)", arg)
         if match and match[1] in groups:
@@ -142,7 +140,7 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             choices = ", ".join(components.options(match[1], extra))
             raise UserError(f"{arg}: {match[1]} must be one name; choices: {choices}")
         elif arg.startswith("search.space=["):
-            # Hydra's grammar knows no parentheses in a list: hand it over as one text.
+            # Hydra's grammar has no parentheses in a list: pass it as one string.
             text = arg.partition("=")[2].replace("\\", "\\\\").replace("'", "\\'")
             normal.append(f"search.space='{text}'")
         else:
@@ -157,12 +155,12 @@ def _option(group: str, value: str, extra: Sequence[Path]) -> str:
     value = components.ALIASES.get((group, value.lower()), value)
     by_lower = {choice.lower(): choice for choice in choices}
     if value.lower() not in by_lower:
-        raise UserError(components.unknown(group, value, choices))
+        raise UserError(messages.unknown(f"{group}={value}", value, choices))
     return by_lower[value.lower()]
 
 
 class _SweepStopped(BaseException):
-    """The user stopped a job of a sweep, and so the sweep; Hydra goes on after an `Exception`."""
+    """The user stopped a job of a sweep, and so the sweep; no `Exception` would stop Hydra's."""
 
     def __init__(self, code: int) -> None:
         super().__init__()
@@ -181,7 +179,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     def job(cfg: "DictConfig") -> int:
         codes.append(_job(cfg))
         if codes[-1] and any(name.startswith("SUBMITIT_") for name in os.environ):
-            # Another process waits for this job, and hears of nothing but exceptions.
+            # The launcher's process is told only of exceptions.
             error = RunFailed(f"a job ended with exit code {codes[-1]}; see the launcher's logs")
             error.exit_code = codes[-1]
             raise error
@@ -194,7 +192,9 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(_explain(error, args, extra)) from None
+            from ae_run.config import explain
+
+            raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:
             raise UserError(f"not readable as YAML: {' '.join(str(error).split())}") from None
         except _SweepStopped as stopped:
@@ -206,7 +206,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
 
 @contextmanager
 def _environment(args: list[str]) -> Iterator[None]:
-    """Set what Hydra reads from the process: the command line, and to raise its errors."""
+    """Set what Hydra reads from the process: its command line, and that it raises its errors."""
     old_argv, old_full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["ae-run", *args]
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -220,69 +220,13 @@ def _environment(args: list[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = old_full
 
 
-def _explain(error: Exception, args: Sequence[str], extra: Sequence[Path]) -> str:
-    """What was wrong with an override, in one line, with the nearest valid key."""
-    text = str(error)
-    override = getattr(error, "override", None)
-    if override is not None:
-        rule = "no spaces around =, brackets and quotes in pairs, and '…' around what has them"
-        return f"{override}: not readable as KEY=VALUE: {rule}"
-    several = re.search(r"(\S+=\S+,\S*)", text) if "sweep" in text else None
-    if several:
-        arg = next((arg for arg in args if "," in arg), several[1])
-        name, _, values = arg.partition("=")
-        return f"{arg}: several values need -m; one value that is a list is '{name}=[{values}]'"
-    key = re.search(r"Could not override '([^']+)'", text)
-    if key:
-        return f"{key[1]}: no such key{_hint(key[1], args, extra)}"
-    if text.startswith("Error merging override ") and error.__cause__ is not None:
-        reason = str(error.__cause__).strip().partition("\n")[0]
-        return f"{text.removeprefix('Error merging override ')}: cannot be set there: {reason}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(line for line in lines if not line.startswith(("See http", "Set the env")))
-
-
-def _hint(key: str, args: Sequence[str], extra: Sequence[Path]) -> str:
-    """The nearest valid key; where nothing in its group is like it, what that group has."""
-    from ae_run.config_errors import nearest_key
-
-    known = _known_keys(args, extra)
-    guess = nearest_key(key, [*known, *components.groups(extra)])
-    parent = key.rpartition(".")[0]
-    if not parent or (guess and guess.rpartition(".")[0] == parent):
-        return f"; did you mean '{guess}'?" if guess else ""
-    below = [k.removeprefix(f"{parent}.") for k in known if k.startswith(f"{parent}.")]
-    names = sorted({name.partition(".")[0] for name in below} - {"name"})
-    if not names:
-        return f"; {parent} has no options as it is chosen; choose another {parent}=…"
-    return f"; {parent} has {', '.join(names)}"
-
-
-def _known_keys(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
-    """Every key of the config that the group choices alone compose to."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from ae_run.config_errors import flatten
-
-    groups = components.groups(extra)
-    choices = [arg for arg in args if arg.partition("=")[0] in groups and "," not in arg]
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        try:
-            cfg = compose("config", overrides=choices)
-        except Exception:  # a choice may come from --config-dir
-            cfg = compose("config")
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
-    return list(flatten(raw))
-
-
 def _job(cfg: "DictConfig") -> int:
     """Validate one composed config and run its task; return the exit code."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from ae_run import dispatch
+    from ae_run.job import job_for
 
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
@@ -293,7 +237,10 @@ def _job(cfg: "DictConfig") -> int:
             number = hydra_config.job.num
             print(f"\n[{number}] ae-run {' '.join(overrides)}", flush=True)
         raw: Any = OmegaConf.to_container(cfg, resolve=True)
-        dispatch.run(raw, overrides, choices)
+        name = raw.get("task")
+        if not isinstance(name, str) or name not in TASKS:
+            raise UserError(messages.unknown(f"task={name}", str(name), TASKS, "task"))
+        TASKS[name].run(job_for(TASKS[name], raw, overrides, choices))
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

@@ -1,11 +1,10 @@
-"""Group and name → module: a component is a file, and its name is its config name.
+"""Lookup by config group and name: a component is a file, and its name is its config name.
 
 `data/mnist.py` is what `data: {name: mnist}` means. A component's module holds `Config`, its
 typed options, and what its package's contract asks for. Files that start with an underscore
-are no components.
+are not components.
 """
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
@@ -14,10 +13,12 @@ from pathlib import Path
 from types import ModuleType
 
 from ae_run.errors import UserError
+from ae_run.messages import nearest as nearest  # imported from here by search and reports
+from ae_run.messages import unknown
 
 PACKAGES = {"data": "data", "corruption": "corruptions", "model": "models"}
 _REPORTS = "reports"
-"""A folder of `conf/` that is no config group: the reports that `scripts/make_figures.py` makes."""
+"""A folder of `conf/` that is not a config group: the reports of `scripts/make_figures.py`."""
 ALIASES = {("corruption", "noise"): "gaussian"}
 
 
@@ -35,19 +36,19 @@ def module(group: str, name: str) -> ModuleType:
         UserError: no such file.
     """
     if name not in files(group):
-        raise UserError(unknown(f"{group}.name", name, files(group)))
+        raise UserError(unknown(f"{group}.name={name}", name, files(group)))
     return importlib.import_module(f"ae_run.{PACKAGES[group]}.{name}")
 
 
 @cache
 def conf_dir() -> Path:
-    """The folder of YAML files: the copy inside the package, else the checkout's."""
+    """The folder of YAML files: the copy inside the package, or else the checkout's."""
     packaged = Path(__file__).parent / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def groups(extra: Iterable[Path] = ()) -> list[str]:
-    """Names of the config groups, as folders of `conf/` and of the `extra` config folders."""
+    """Names of the config groups: the folders of `conf/` and of the `extra` config folders."""
     folders = [path for root in (conf_dir(), *extra) for path in root.iterdir() if path.is_dir()]
     names = {path.name for path in folders if any(path.glob("*.yaml"))}
     return sorted(names - {_REPORTS})
@@ -57,31 +58,16 @@ def options(group: str, extra: Iterable[Path] = ()) -> dict[str, str]:
     """The options of a config group with their one-line descriptions, in order.
 
     The description is a YAML file's first comment line. `extra` folders, as given with
-    `--config-dir`, come before the program's own.
+    `--config-dir`, take precedence over the program's own.
     """
     found: dict[str, str] = {}
     for root in (*extra, conf_dir()):
         for path in sorted((root / group).glob("*.yaml")):
-            first = next(
-                (line for line in path.read_text(encoding="utf-8").splitlines()
-                 if line.startswith("#") and "@package" not in line), "#",
-            )  # fmt: skip
-            found.setdefault(path.stem, first.lstrip("# ").rstrip())
+            found.setdefault(path.stem, _description(path))
     return dict(sorted(found.items()))
 
 
-def nearest(value: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `value`, or None where none is like it."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[close[0]] if close else None
-
-
-def unknown(path: str, value: str, choices: Iterable[str]) -> str:
-    """The message for a name that does not exist."""
-    choices = list(choices)
-    guess = nearest(value, choices)
-    hint = f"; did you mean '{guess}'?" if guess else ""
-    return f"{path}={value}: no such name{hint} Choices: {', '.join(choices)}".replace(
-        "name Choices", "name. Choices"
-    )
+def _description(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = (line for line in lines if line.startswith("#") and "@package" not in line)
+    return next(comments, "").lstrip("# ").rstrip()

@@ -1,17 +1,15 @@
-"""The typed root schema, and how errors in a config read.
+"""The root schema: composed by Hydra, validated by pydantic, changed by dotted keys.
 
-Values live in `conf/*.yaml`, types and bounds here; no default stands in both. Each
-component's own options stand beside its code, in its module's `Config`. Nothing here imports
-torch; validating a component imports its module, which may.
+Values live in `conf/*.yaml`, types and bounds here and beside the components; no default stands
+in both. Nothing here imports torch; validating a component imports its module, which may.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
@@ -20,91 +18,46 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ae_run import components
-from ae_run.config_errors import flatten, message
+from ae_run import components, messages
+from ae_run.components import PACKAGES
 from ae_run.errors import UserError
+from ae_run.schema import (
+    AnyCorruption,
+    AnyData,
+    AnyModel,
+    CorruptionConfig,
+    DataConfig,
+    DownloadConfig,
+    DropoutRate,
+    FileDataConfig,
+    Fraction,
+    FractionPairs,
+    Levels,
+    ModelConfig,
+    Naturals,
+    Pair,
+    Pairs,
+    Positive,
+    Positives,
+    Schema,
+    unchecked,
+)
 
-
-class Schema(BaseModel):
-    """Frozen, strict about types, closed to unknown keys, and without NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-DropoutRate = Annotated[float, Field(ge=0, lt=1)]
-Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
-Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
-Pair = Annotated[Naturals, Field(min_length=2, max_length=2)]
-Pairs = Annotated[tuple[Pair, ...], Field(strict=False)]
-FractionPair = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
-FractionPairs = Annotated[tuple[FractionPair, ...], Field(strict=False)]
-Levels = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
-
-
-class ComponentConfig(Schema):
-    """Options of a component; `name` is its file."""
-
-    name: str
-
-
-class DataConfig(ComponentConfig):
-    """Options that every data set has."""
-
-    limit: Positive | None
-    validation_fraction: Annotated[float, Field(ge=0, lt=1)]
-    split_seed: Annotated[int, Field(ge=0, lt=2**32)]
-    suggested_epochs: Positive
-
-
-class FileDataConfig(DataConfig):
-    """Options of a data set that lies in files below a root folder."""
-
-    root: str | None
-
-
-class DownloadConfig(FileDataConfig):
-    """Options of a data set that can be downloaded."""
-
-    download: bool
-    mirrors: Annotated[tuple[str, ...], Field(strict=False)]
-
-
-class CorruptionConfig(ComponentConfig):
-    """Options of a corruption."""
-
-
-class ModelConfig(ComponentConfig):
-    """Options that every model has."""
-
-    latent_dim: Positive
-    requires_corruption: bool = Field(default=False, exclude_if=lambda value: not value)
-
-
-def _component(group: str) -> BeforeValidator:
-    """Validate a dict by the `Config` of the component that its `name` picks."""
-
-    def validate(value: object, info: ValidationInfo) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        if group in (info.context or {}).get("skip", ()):
-            return _BASES[group].model_construct(name=str(value.get("name")))
-        try:
-            module = components.module(group, str(value.get("name")))
-        except UserError as error:
-            raise ValueError(str(error)) from None
-        return module.Config.model_validate(dict(value))
-
-    return BeforeValidator(validate)
-
-
-_BASES: dict[str, type[ComponentConfig]] = {
-    "data": DataConfig,
-    "corruption": CorruptionConfig,
-    "model": ModelConfig,
-}
-AnyCorruption = Annotated[SerializeAsAny[CorruptionConfig], _component("corruption")]
+# Names that other packages still import from here, not from `schema`.
+__all__ = [
+    "AnyCorruption",
+    "CorruptionConfig",
+    "DataConfig",
+    "DownloadConfig",
+    "DropoutRate",
+    "FileDataConfig",
+    "Fraction",
+    "ModelConfig",
+    "Naturals",
+    "Positive",
+    "Positives",
+    "Schema",
+]
 
 
 class PlateauConfig(Schema):
@@ -145,9 +98,9 @@ class RobustnessConfig(Schema):
     levels: Annotated[Levels, Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _levels_in_bounds(self) -> "RobustnessConfig":
-        if type(self.corruption) is CorruptionConfig:
-            return self  # its own options have not been looked at yet
+    def _levels_in_bounds(self, info: ValidationInfo) -> "RobustnessConfig":
+        if "corruption" in unchecked(info):
+            return self
         from ae_run import corruptions
 
         for level in self.levels:
@@ -156,10 +109,9 @@ class RobustnessConfig(Schema):
             except ValidationError as error:
                 rule = error.errors()[0]["msg"].replace("Input should be", "must be")
                 name = corruptions.level_name(self.corruption)
-                raise PydanticCustomError(
-                    "level", "levels: {level} is no {name}: {rule}",
-                    {"level": f"{level:g}", "name": name, "rule": rule},
-                ) from None  # fmt: skip
+                found = {"level": f"{level:g}", "name": name, "rule": rule}
+                text = "levels: {level} is not a valid {name}: {rule}"
+                raise PydanticCustomError("level", text, found) from None
         return self
 
 
@@ -242,7 +194,7 @@ class FiguresConfig(Schema):
 
 
 def _search(value: object) -> object:
-    """Validate `search` by its own schema, which lies beside its code."""
+    """Validate `search` by its own schema, which stands beside its code."""
     if not isinstance(value, Mapping):
         return value
     from ae_run.search.options import SearchConfig
@@ -250,8 +202,8 @@ def _search(value: object) -> object:
     return SearchConfig.model_validate(dict(value))
 
 
-PLAIN_TASK = {"task": "train", "worker": None, "run_dir": None, "resume": None, "run": None,
-              "search": None}  # fmt: skip
+PLAIN_TASK = {"task": "train"} | dict.fromkeys(("worker", "run_dir", "resume", "run", "search"))
+"""The root keys that belong to a command, not to a run, as a run folder saves them."""
 
 
 class Config(Schema):
@@ -264,19 +216,19 @@ class Config(Schema):
     run_dir: str | None
     resume: str | None
     run: str | None
-    data: Annotated[SerializeAsAny[DataConfig], _component("data")]
+    data: AnyData
     corruption: AnyCorruption
-    model: Annotated[SerializeAsAny[ModelConfig], _component("model")]
+    model: AnyModel
     train: TrainConfig
     evaluate: EvaluateConfig
     figures: FiguresConfig
     search: Annotated[SerializeAsAny[Schema] | None, BeforeValidator(_search)]
-    """None in what a run folder saves: it is no part of a run."""
+    """None in a run folder: the search is not part of the run."""
 
     @model_validator(mode="after")
     def _together(self, info: ValidationInfo) -> "Config":
         """Rules that span groups."""
-        if (info.context or {}).get("skip"):
+        if unchecked(info):
             return self
         if self.model.requires_corruption and self.corruption.name == "none":
             raise ValueError(
@@ -301,35 +253,90 @@ class Config(Schema):
         return self
 
     def dump(self) -> dict[str, Any]:
-        """As plain containers, for a run folder: without what only this command asks for."""
+        """Plain containers for a run folder, without what only this command asks for."""
         return self.model_dump(mode="json") | PLAIN_TASK
 
+    def changed(self, values: Mapping[str, Any]) -> "Config":
+        """A validated copy with new values at dotted keys; a list's items are keyed by number.
 
-COMPONENT_GROUPS = tuple(_BASES)
+        `config.changed({"train.epochs": 3, "model.channels.0": 16})`
+
+        Raises:
+            UserError: a key does not exist, or its value is refused.
+        """
+        raw = self.model_dump(mode="json")
+        for key, value in values.items():
+            *path, leaf = key.split(".")
+            node: Any = raw
+            try:
+                for part in path:
+                    node = node[int(part) if isinstance(node, list) else part]
+                place = int(leaf) if isinstance(node, list) else leaf
+                node[place]  # an unknown key must not be added
+                node[place] = value
+            except (LookupError, TypeError, ValueError):
+                raise UserError(messages.no_such_key(key, messages.flatten(raw))) from None
+        return validate(raw)
 
 
 def validate(
     raw: Mapping[str, Any],
-    touched: Collection[str] = COMPONENT_GROUPS,
+    touched: Collection[str] = tuple(PACKAGES),
     components_too: bool = True,
 ) -> Config:
     """The validated config; every error that is found comes in one `UserError`.
 
-    Where the root schema itself finds errors, only the component groups in `touched` are
-    looked at as well, so that a wrong number in `train` is reported without importing torch.
-    Without `components_too`, components are taken by name alone; nothing then imports torch.
+    If the root schema itself finds errors, only the component groups in `touched` are checked
+    as well, so that a wrong number in `train` is reported without importing torch. Without
+    `components_too`, the components' own options are kept unchecked; nothing then imports torch.
     """
-    skip = set(COMPONENT_GROUPS)
+    skipped = set(PACKAGES)
     try:
-        root = Config.model_validate(dict(raw), context={"skip": skip})
+        root = Config.model_validate(dict(raw), context={"unchecked": skipped})
         if not components_too:
             return root
-        skip = set()
+        skipped = set()
     except ValidationError:
-        skip -= set(touched) if components_too else set()
+        skipped -= set(touched) if components_too else set()
     try:
-        return Config.model_validate(dict(raw), context={"skip": skip})
+        return Config.model_validate(dict(raw), context={"unchecked": skipped})
     except ValidationError as error:
-        known = list(flatten(raw))
-        lines = [message(details, known) for details in error.errors(include_url=False)]
+        known = list(messages.flatten(raw))
+        found = error.errors(include_url=False)
+        lines = [messages.validation_error(details, known) for details in found]
         raise UserError("\n        ".join(dict.fromkeys(lines))) from None
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    """What a command line composes to: plain containers, resolved, to be given to `validate`.
+
+    Raises:
+        UserError: an override is not readable, or names no key or option.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with hydra.initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+            composed = hydra.compose("config", overrides=list(overrides))
+            raw: Any = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, overrides)) from None
+    return dict(raw)
+
+
+def explain(error: Exception, overrides: Sequence[str], extra: Sequence[Path] = ()) -> str:
+    """Why Hydra could not compose these overrides, in one line; `extra` are config folders."""
+    options = {group: list(components.options(group, extra)) for group in components.groups(extra)}
+
+    def missing(key: str) -> str:
+        chosen = [o for o in overrides if o.partition("=")[0] in options and "," not in o]
+        try:
+            raw = compose(*chosen)
+        except UserError:  # an option of the user's own config folder
+            raw = compose()
+        return messages.no_such_override(key, raw, options)
+
+    return messages.composition_error(error, overrides, missing)

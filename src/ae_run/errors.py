@@ -1,4 +1,4 @@
-"""The ways a command can end other than well, each with its exit code."""
+"""Errors that end a command with one message and an exit code."""
 
 
 class AeRunError(Exception):
@@ -8,19 +8,19 @@ class AeRunError(Exception):
 
 
 class UserError(AeRunError):
-    """What was asked for cannot be done: the message says what to change."""
+    """The request is invalid: the message says what to change."""
 
     exit_code = 2
 
 
 class RunFailed(AeRunError):
-    """A run stopped by itself; what it had finished is kept."""
+    """A run failed by itself; its finished epochs are kept."""
 
     exit_code = 1
 
 
 class Interrupted(AeRunError):
-    """The user or the system asked the run to stop; what it had finished is kept."""
+    """The user or the system stopped the run; its finished epochs are kept."""
 
     def __init__(self, message: str, signal_number: int = 2) -> None:
         super().__init__(message)

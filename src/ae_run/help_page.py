@@ -1,23 +1,16 @@
-"""`ae-run --help`: the tasks, every choice of every group with a line on each, and examples."""
+"""`ae-run --help`: the tasks, every option of every group with a line on each, and examples."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from ae_run import components
-
-TASKS = {
-    "train": "train, score on test, draw figures and write a page (the default)",
-    "search": "try many values of the keys in search.space, then train with the best",
-    "evaluate": "score a finished run again: run=RUN_DIR",
-    "figures": "draw a run's figures again from its arrays, without torch: run=RUN_DIR",
-    "report": "write a run's page again: run=RUN_DIR",
-}
+from ae_run.task_table import TASKS
 
 EXAMPLES = {
     "ae-run": "train on built-in data; needs no network",
     "ae-run data=mnist model.latent_dim=10 train.epochs=10": "change what you like",
     "ae-run -m model.latent_dim=2,4,8 seed=0,1,2": "a sweep: nine runs",
-    "ae-run task=search search=conv_ae data=mnist": "a search; the same line goes on with it",
+    "ae-run task=search search=conv_ae data=mnist": "a search; rerun the same line to resume it",
 }
 
 _USAGE = """\
@@ -40,7 +33,7 @@ Flags
 def text(version: str, extra: Sequence[Path] = ()) -> str:
     """The help page; `extra` are the user's own config folders."""
     parts = [_USAGE.format(version=version)]
-    parts.append("Tasks (task=…)\n" + _table(TASKS))
+    parts.append("Tasks (task=…)\n" + _table({name: task.help for name, task in TASKS.items()}))
     for group in components.groups(extra):
         found = components.options(group, extra)
         parts.append(f"{group.capitalize()} ({group}=…)\n" + _table(found))

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = "snapshots.npz"
 """Reconstructions of the same images, taken while training."""
+REPLICAS = "replicas.json"
+"""Scores over the seeds of `train.replicas`."""
+
+
+_STAGES = {
+    "trained": ("epochs_done", ()),
+    "scored": ("epochs_scored", ("metrics.json", "artifacts.npz")),
+    "drawn": ("epochs_drawn", ("report.html",)),
+}
+"""In order: the key of `run.json` with the epochs that a stage's files are of, and these files."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -120,6 +130,22 @@ class RunFolder:
     def has(self, name: str) -> bool:
         """Whether a file is there."""
         return self.file(name).is_file()
+
+    def epochs_saved(self) -> int:
+        """How many finished epochs it holds."""
+        return len(self.read_csv("history.csv"))
+
+    def mark(self, stage: str) -> None:
+        """Note that what a stage leaves is of the last training; what follows is to be repeated."""
+        names = list(_STAGES)
+        later = {_STAGES[name][0]: None for name in names[names.index(stage) + 1 :]}
+        self.update_json("run.json", **{_STAGES[stage][0]: self.epochs_saved()}, **later)
+
+    def is_current(self, stage: str) -> bool:
+        """Whether what a stage leaves exists, and is of the last training."""
+        key, files = _STAGES[stage]
+        known = self.read_json("run.json").get(key)
+        return known == self.epochs_saved() and all(self.has(name) for name in files)
 
     def say(self, text: str = "") -> None:
         """Print, and append to `log.txt`."""

@@ -1,39 +1,25 @@
-"""The tasks. `train` runs all stages; the others repeat theirs from the run folder.
+"""The tasks of one run. `train` runs all stages; the others repeat theirs from the run folder.
 
 A stage reads what the one before it wrote, so whatever follows a repeated stage is repeated
 too: `evaluate` draws the figures again, and `figures` writes the page again. `figures` and
-`report` import no torch.
+`report` do not import torch.
 """
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
-from ae_run import data, replicas
-from ae_run.config import PLAIN_TASK, Config
-from ae_run.data import Dataset
-from ae_run.dispatch import Job
-from ae_run.run_folder import RunFolder
-from ae_run.runs import (
-    Phases,
-    check_fingerprint,
-    drawn,
-    note_drawn,
-    note_scored,
-    recorded,
-    scored,
-    start,
-    trained,
-    training_facts,
-)
-
-if TYPE_CHECKING:
-    import torch
-
-    from ae_run.models import Autoencoder
+from ae_run import data
+from ae_run.config import Config
+from ae_run.job import Job
+from ae_run.recording import Phases, recorded
+from ae_run.run_folder import REPLICAS, RunFolder
 
 
 def train(job: Job) -> None:
-    """Train or go on training, then evaluate, draw and report."""
+    """Train or resume training, then evaluate, draw and report."""
+    from ae_run.scoring import score, score_seeds
+    from ae_run.training import replicas
+    from ae_run.training.run import start, training_facts
+
     config, phases = job.config, Phases()
     with phases("data"):
         dataset = data.load(config.data)
@@ -51,15 +37,16 @@ def train(job: Job) -> None:
         with phases("train"):
             for _ in replicas.fit_all(run, others):
                 pass
-        if not trained(folder):
+        if not folder.is_current("trained"):
             folder.update_json("run.json", **training_facts(run))
-        new = not scored(folder)
+        new = not folder.is_current("scored")
         if new:
-            _evaluate(config, run.model, dataset, folder, run.device, phases)
+            with phases("evaluate"):
+                score(folder, config, run.model, dataset, run.device)
         if others:
             with phases("evaluate seeds"):
-                new |= replicas.evaluate_others(folder, config, dataset, run.device, again=False)
-        if new or not drawn(folder):
+                new |= score_seeds(folder, config, dataset, run.device, again=False)
+        if new or not folder.is_current("drawn"):
             _draw(config, folder, phases)
     _say_result(folder)
 
@@ -69,7 +56,9 @@ def evaluate(job: Job) -> None:
     import torch
 
     from ae_run import devices, models
+    from ae_run.scoring import score, score_seeds
     from ae_run.training import checkpoints
+    from ae_run.training.run import check_fingerprint
 
     config, folder, phases = job.config, _folder(job), Phases()
     device = devices.resolve(config.device)
@@ -82,24 +71,18 @@ def evaluate(job: Job) -> None:
     checkpoints.load_weights(folder, model)
     with folder.lock(), recorded(folder, phases, training=False):
         folder.write_yaml("config.yaml", config.dump())
-        _evaluate(config, model, dataset, folder, device, phases)
-        replicas.evaluate_others(folder, config, dataset, device, again=True)
+        with phases("evaluate"):
+            score(folder, config, model, dataset, device)
+        score_seeds(folder, config, dataset, device, again=True)
         _draw(config, folder, phases)
     _say_result(folder)
-
-
-def search(job: Job) -> None:
-    """Search for the best values, then train and score the best run."""
-    from ae_run.search import task
-
-    task.run(job)
 
 
 def figures(job: Job) -> None:
     """Draw a run's figures again, and its page."""
     folder, phases = _folder(job), Phases()
     with folder.lock(), recorded(folder, phases, training=False):
-        folder.write_yaml("config.yaml", job.raw | PLAIN_TASK)
+        folder.write_yaml("config.yaml", job.config.dump())
         _draw(job.config, folder, phases)
     print(f"figures: {folder.file('figures')}")
 
@@ -113,40 +96,23 @@ def report(job: Job) -> None:
         print(f"page: {pages.write(folder)}")
 
 
-def _evaluate(
-    config: Config,
-    model: "Autoencoder",
-    dataset: Dataset,
-    folder: RunFolder,
-    device: "torch.device",
-    phases: Phases,
-) -> None:
-    from ae_run import evaluation
-    from ae_run.training import checkpoints
-
-    with phases("evaluate"):
-        checkpoints.load_weights(folder, model)
-        evaluation.evaluate(config, model, dataset, folder, device)
-    note_scored(folder)
-
-
 def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
     from ae_run import figures as drawing
     from ae_run import report as pages
 
     with phases("figures"):
         drawing.draw(folder, config.figures)
-    # The page tells the phases' times, but for its own.
+    # The page shows the time of every phase except its own.
     old = folder.read_json("run.json").get("phases", {})
-    ended = {"status": "finished", "error": None} if trained(folder) else {}
+    ended = {"status": "finished", "error": None} if folder.is_current("trained") else {}
     folder.update_json("run.json", phases=old | phases.seconds, **ended)
     with phases("report"):
         pages.write(folder)
-    note_drawn(folder)
+    folder.mark("drawn")
 
 
 def _folder(job: Job) -> RunFolder:
-    assert job.folder is not None  # dispatch refuses these tasks without one
+    assert job.folder is not None  # `job_for` refuses these tasks without one
     return job.folder
 
 
@@ -163,8 +129,8 @@ def _say_result(folder: RunFolder) -> None:
         value = metrics[name]
         unit = " dB" if name.endswith("_db") else ""
         lines.append(f"{label:<12}{'-' if value is None else f'{value:.3g}{unit}':>12}")
-    if folder.has(replicas.SUMMARY):
-        summary = folder.read_json(replicas.SUMMARY)
+    if folder.has(REPLICAS):
+        summary = folder.read_json(REPLICAS)
         mse = summary["scores"]["mse"]
         lines += [
             "",

@@ -1,30 +1,20 @@
 """Corruptions as their YAML files configure them, images to corrupt, and noise to do it with."""
 
-from functools import cache
-
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from helpers import configs
 from torch import Tensor
 
 from ae_run import components, corruptions
-from ae_run.config import CorruptionConfig, validate
+from ae_run.config import CorruptionConfig
 from ae_run.randomness import GeneratorNoise, KeyedNoise
 
 NAMES = list(components.options("corruption"))
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 8, 8), (3, 20, 23)]
 
 
-def composed(*overrides: str) -> dict:
-    """A whole config as plain containers."""
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
-
-
-@cache
 def configured(name: str, *overrides: str) -> CorruptionConfig:
     """The corruption of `conf/corruption/<name>.yaml`."""
-    return validate(composed(f"corruption={name}", *overrides)).corruption
+    return configs.configured(f"corruption={name}", *overrides).corruption
 
 
 def some_images(

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from corruption_helpers import SHAPES, apply, composed, configured, keyed, some_images
+from corruption_helpers import SHAPES, apply, configured, keyed, some_images
 from PIL import Image
 from pydantic import ValidationError
 
 from ae_run import corruptions
-from ae_run.config import validate
+from ae_run.config import compose, validate
 from ae_run.corruptions.occlusion import patch_size
 from ae_run.errors import UserError
 from ae_run.images import DeviceImages
@@ -188,7 +188,7 @@ def test_a_chain_takes_a_list_of_steps():
     ],
 )
 def test_an_error_in_a_step_names_it(changes, message):
-    raw = composed("corruption=chain", "+corruption@corruption.steps.dots=masking")
+    raw = compose("corruption=chain", "+corruption@corruption.steps.dots=masking")
     step = raw["corruption"]["steps"]["dots"] | changes
     raw["corruption"]["steps"]["dots"] = {k: v for k, v in step.items() if v is not None}
     with pytest.raises(UserError) as error:
@@ -197,7 +197,7 @@ def test_an_error_in_a_step_names_it(changes, message):
 
 
 def test_a_chain_needs_a_step():
-    raw = composed("corruption=chain")
+    raw = compose("corruption=chain")
     raw["corruption"]["steps"] = {}
     with pytest.raises(UserError, match=r"corruption.steps: .*at least 1 item"):
         validate(raw)
@@ -237,4 +237,4 @@ def test_what_is_rescaled_is_fixed_and_not_clipped(changes):
 
 def test_a_chain_has_no_fixed_noise():
     with pytest.raises(UserError, match=r"corruption\.steps\.gaussian\.fixed=true"):
-        validate(composed("corruption=chain", "corruption.steps.gaussian.fixed=true"))
+        configured("chain", "corruption.steps.gaussian.fixed=true")

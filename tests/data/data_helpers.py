@@ -129,6 +129,7 @@ def serving(
     redirects: Mapping[str, str] | None = None,
     announce: int = 0,
     delay: float = 0,
+    headers: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Serve files by their paths, anything else with 404.
 
@@ -137,6 +138,7 @@ def serving(
         redirects: address by path.
         announce: bytes that the header promises beyond those that are sent.
         delay: seconds before an answer.
+        headers: sent with every file.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -151,6 +153,8 @@ def serving(
                 content = files[self.path]
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(content) + announce))
+                for key, value in (headers or {}).items():
+                    self.send_header(key, value)
                 self.end_headers()
                 self.wfile.write(content)
             else:

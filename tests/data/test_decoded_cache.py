@@ -42,7 +42,7 @@ def test_the_second_time_nothing_is_decoded():
     assert decode.calls == 1
 
 
-def test_other_content_or_decoder_is_decoded_anew():
+def test_other_content_or_decoder_is_decoded_again():
     decode = Decoder()
     load(decode)
     load(decode, key="other")
@@ -51,7 +51,7 @@ def test_other_content_or_decoder_is_decoded_anew():
 
 
 @pytest.mark.parametrize("keep", [0, 1, 100, 0.5, -1])
-def test_a_torn_cache_is_decoded_anew(keep):
+def test_a_truncated_cache_is_decoded_again(keep):
     decode = Decoder()
     load(decode)
     content = cached().read_bytes()

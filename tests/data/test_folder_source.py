@@ -58,7 +58,7 @@ def test_pictures_lie_at_any_depth_and_hidden_ones_are_left_out(root):
     assert source.skipped == ()
 
 
-def test_what_is_no_picture_is_skipped_and_listed_from_the_cache_too(root, monkeypatch):
+def test_what_is_not_a_picture_is_skipped_and_listed_from_the_cache_too(root, monkeypatch):
     fill(root)
     write_all(root / "ant", {"x.png": b"", "notes.txt": b"hello", "t.png": png(pixels(9, 9))[:40]})
     first = load(root)
@@ -68,7 +68,7 @@ def test_what_is_no_picture_is_skipped_and_listed_from_the_cache_too(root, monke
         assert len(source.images) + len(source.test_images) == 10
 
 
-def test_a_changed_picture_is_read_anew(root):
+def test_a_changed_picture_is_read_again(root):
     fill(root)
     before = load(root)
     write_all(root / "ant", {"0.png": png(pixels(30, 31, 3, seed=77))})
@@ -157,20 +157,22 @@ def test_bombs_and_floats_are_skipped(tmp_path, monkeypatch):
     assert read(tmp_path, Image.new("L", (40, 40))) is None
 
 
-def test_kept_sizes_must_be_alike(root):
+def test_kept_sizes_must_be_equal(root):
     fill(root)
     assert load(root, size=None).images.shape == (8, 3, 28, 28)
     write_all(root / "cat", {"9.png": png(pixels(20, 30, 3))})
-    with pytest.raises(UserError, match=r"9\.png: is 20×30 pixels, those before it 28×28; .*size"):
+    with pytest.raises(
+        UserError, match=r"9\.png: is 20×30 pixels, the images before it 28×28; .*size"
+    ):
         load(root, size=None)
 
 
 def test_folders_without_pictures_are_one_clear_error(root):
     root.mkdir()
-    with pytest.raises(UserError, match=f"data.path={root}: holds no sub-folder with images; must"):
+    with pytest.raises(UserError, match=f"data.path={root}: has no sub-folder with images; must"):
         load(root)
     write_all(root, {"0.png": png(pixels(28, 28))})  # not in a sub-folder
-    with pytest.raises(UserError, match="holds no sub-folder with images; must"):
+    with pytest.raises(UserError, match="has no sub-folder with images; must"):
         load(root)
     write_all(root / "notes", {"a.txt": b"a", "b.txt": b"b"})
     with pytest.raises(UserError, match="none of its 2 files is a readable image"):

@@ -45,7 +45,7 @@ def test_without_test_files_a_test_set_is_held_out(tmp_path):
     assert (len(source.images), len(source.test_images)) == (48, 12)
 
 
-def test_labels_may_be_absent(tmp_path):
+def test_labels_are_optional(tmp_path):
     write_all(tmp_path, {name: content for name, content in FILES.items() if "images" in name})
     assert load(tmp_path).class_names == ("all",)
 
@@ -66,16 +66,16 @@ def test_floats_are_taken_too(tmp_path):
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({}, r"holds no images: no file is called \*train-images\*"),
-        ({"t10k-images": PLAIN["t10k-images-idx3-ubyte"]}, "holds no images"),
-        (PLAIN | {"a-train-images": b""}, r"must hold one file \*train-images\*, has a-train-"),
+        ({}, r"contains no images: no file is named \*train-images\*"),
+        ({"t10k-images": PLAIN["t10k-images-idx3-ubyte"]}, "contains no images"),
+        (PLAIN | {"a-train-images": b""}, r"must have one file \*train-images\*, has a-train-"),
         (PLAIN | {"train-labels-idx1-ubyte": idx_bytes(pixels(59))}, "shape is 59, .* 60 images"),
-        (PLAIN | {"train-labels-idx1-ubyte": b""}, "no idx file"),
+        (PLAIN | {"train-labels-idx1-ubyte": b""}, "not an idx file"),
         (PLAIN | {"train-images-idx3-ubyte": idx_bytes(pixels(60, 784))}, "shape is 60×784"),
-        (PLAIN | {"t10k-images-idx3-ubyte": idx_bytes(pixels(20, 20, 20))}, "must be alike"),
+        (PLAIN | {"t10k-images-idx3-ubyte": idx_bytes(pixels(20, 20, 20))}, "must be equal"),
     ],
 )
-def test_odd_files_are_one_clear_error(tmp_path, files, words):
+def test_invalid_files_are_one_clear_error(tmp_path, files, words):
     write_all(tmp_path, files)
     with pytest.raises(UserError, match=words) as caught:
         load(tmp_path)

@@ -57,10 +57,10 @@ def test_keys_are_options(tmp_path):
         ({"input_images": "text"}, "input_images: shape is"),
         ({"output_labels": np.array([["x"]] * 40, object)}, "output_labels: dtype is object"),
         ({"output_labels": LABELS[:-1]}, "output_labels: shape is 39, but there are 40 images"),
-        ({"output_labels": LABELS + 0.5}, "output_labels: holds NaN or fractions"),
+        ({"output_labels": LABELS + 0.5}, "output_labels: contains NaN or fractions"),
     ],
 )
-def test_odd_arrays_are_one_clear_error(tmp_path, arrays, words):
+def test_invalid_arrays_are_one_clear_error(tmp_path, arrays, words):
     save(tmp_path, **{"input_images": ROWS, "output_labels": LABELS, **arrays})
     with pytest.raises(UserError, match=words) as caught:
         load(tmp_path)
@@ -70,15 +70,15 @@ def test_odd_arrays_are_one_clear_error(tmp_path, arrays, words):
 @pytest.mark.parametrize(
     "content", [b"", b"something else", b"MATLAB 7.3 MAT-file" + b" " * 105 + b"\0\2IM"]
 )
-def test_a_file_that_is_no_mat_is_one_clear_error(tmp_path, content):
+def test_a_file_that_is_not_mat_is_one_clear_error(tmp_path, content):
     (tmp_path / "MNIST-mat").mkdir()
     (tmp_path / "MNIST-mat" / "MNIST.mat").write_bytes(content)
-    with pytest.raises(UserError, match=r"MNIST\.mat: (not readable|MATLAB 7\.3)"):
+    with pytest.raises(UserError, match=r"MNIST\.mat: (cannot be read|MATLAB 7\.3)"):
         load(tmp_path)
 
 
 def test_a_missing_file_is_named_with_its_place(tmp_path):
-    with pytest.raises(UserError, match=r"MNIST-mat/MNIST\.mat: not there, and nowhere to"):
+    with pytest.raises(UserError, match=r"MNIST-mat/MNIST\.mat: missing, and cannot be downloaded"):
         load(tmp_path)
 
 

@@ -70,7 +70,7 @@ def test_unreadable_images_are_skipped_and_listed_from_the_cache_too(tmp_path, m
     good = png(pixels(28, 28, seed=9))
     bad = {
         "A/empty.png": b"",
-        "B/torn.png": good[:200],
+        "B/truncated.png": good[:200],
         "C/large.png": png(pixels(28, 29)),
         "D/jpeg.png": b"\xff\xd8\xff\xe0" + bytes(100),
     }
@@ -91,17 +91,17 @@ def test_unreadable_images_are_skipped_and_listed_from_the_cache_too(tmp_path, m
         (member("notMNIST_small/A/evil.sh", b"x"), "must be named"),
         (member("notMNIST_small/K/evil.png", b"x"), "must be named"),
         (member("notMNIST_small/A/sub/evil.png", b"x"), "must be named"),
-        (member("notMNIST_small/A/..", type=tarfile.DIRTYPE), "is no regular file"),
+        (member("notMNIST_small/A/..", type=tarfile.DIRTYPE), "is not a regular file"),
         (
             member("notMNIST_small/A/l.png", type=tarfile.SYMTYPE, linkname="/etc/hostname"),
-            "is no regular file",
+            "is not a regular file",
         ),
         (
             member("notMNIST_small/A/l.png", type=tarfile.LNKTYPE, linkname="notMNIST_small/A/0"),
-            "is no regular file",
+            "is not a regular file",
         ),
-        (member("notMNIST_small/A/fifo.png", type=tarfile.FIFOTYPE), "is no regular file"),
-        (member("notMNIST_small/A/dev.png", type=tarfile.CHRTYPE), "is no regular file"),
+        (member("notMNIST_small/A/fifo.png", type=tarfile.FIFOTYPE), "is not a regular file"),
+        (member("notMNIST_small/A/dev.png", type=tarfile.CHRTYPE), "is not a regular file"),
         (member("notMNIST_small/A/huge.png", bytes(100_001)), "has 100,001 bytes"),
     ],
     ids=lambda value: value[0].name if isinstance(value, tuple) else None,
@@ -119,23 +119,23 @@ def test_an_archive_with_anything_else_in_it_is_refused(tmp_path, evil, words):
 def test_the_number_of_members_is_capped(tmp_path, monkeypatch):
     monkeypatch.setattr(notmnist, "_MOST_MEMBERS", 40)
     load(tmp_path / "forty", archive(*GOOD))
-    with pytest.raises(UserError, match="one too many, at most 40"):
+    with pytest.raises(UserError, match="one too many, must be at most 40"):
         load(tmp_path / "more", archive(*GOOD, member("notMNIST_small/A/x.png", b"x")))
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not readable as .tar.gz"),
-        (b"<html>404</html>", "not readable as .tar.gz"),
-        (archive(*GOOD)[:-2000], "not readable as .tar.gz"),
-        (archive(), "holds no image"),
-        (archive(*FOLDERS), "holds no image"),
-        (archive(member("notMNIST_small/A/0.png", b"")), "holds no image"),
+        (b"", "cannot be read as .tar.gz"),
+        (b"<html>404</html>", "cannot be read as .tar.gz"),
+        (archive(*GOOD)[:-2000], "cannot be read as .tar.gz"),
+        (archive(), "has no readable image"),
+        (archive(*FOLDERS), "has no readable image"),
+        (archive(member("notMNIST_small/A/0.png", b"")), "has no readable image"),
     ],
-    ids=["empty", "page", "torn", "nothing", "folders", "unreadable"],
+    ids=["empty", "page", "truncated", "nothing", "folders", "unreadable"],
 )
-def test_a_file_that_is_no_such_archive_is_one_clear_error(tmp_path, content, words):
+def test_a_file_that_is_not_such_an_archive_is_one_clear_error(tmp_path, content, words):
     with pytest.raises(UserError, match=words) as caught:
         load(tmp_path, content)
     assert str(tmp_path / "notMNIST" / "notMNIST_small.tar.gz") in str(caught.value)
@@ -168,8 +168,8 @@ def test_offline_the_message_says_what_to_do(tmp_path):
 
 def test_the_idx_variant_has_its_own_test_set(tmp_path, monkeypatch):
     files = mnist_files()
-    digests = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(notmnist, "_IDX_FILES", digests)
+    hashes = {name: f"md5:{hashlib.md5(content).hexdigest()}" for name, content in files.items()}
+    monkeypatch.setattr(notmnist, "_IDX_HASHES", hashes)
     with serving({f"/{name}": content for name, content in files.items()}) as server:
         changes = {"variant": "idx", "root": str(tmp_path), "mirrors": [server.url]}
         source = notmnist.load(make_config("notmnist", **changes))

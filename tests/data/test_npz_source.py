@@ -1,4 +1,4 @@
-"""The user's own arrays: what is plain is taken, what is odd is refused in one clear message."""
+"""The user's own arrays are read or refused in one clear message."""
 
 import numpy as np
 import pytest
@@ -109,9 +109,9 @@ NAN = np.where(np.arange(90).reshape(9, 10) == 41, np.nan, 0.5)[None].repeat(5, 
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"images": IMAGES[:0]}, "images: holds no images"),
-        ({"images": NAN}, "images: holds NaN or infinity"),
-        ({"images": np.full((5, 9, 9), np.inf)}, "images: holds NaN or infinity"),
+        ({"images": IMAGES[:0]}, "images: contains no images"),
+        ({"images": NAN}, "images: contains NaN or infinity"),
+        ({"images": np.full((5, 9, 9), np.inf)}, "images: contains NaN or infinity"),
         ({"images": IMAGES / 1.0}, r"images: floats from 0 to 255; must lie in \[0, 1\]"),
         ({"images": IMAGES / -255}, r"images: floats from -1 to -?0; must lie in \[0, 1\]"),
         ({"images": IMAGES.astype(np.int64)}, "images: dtype is int64; must be uint8, or float"),
@@ -128,14 +128,14 @@ NAN = np.where(np.arange(90).reshape(9, 10) == 41, np.nan, 0.5)[None].repeat(5, 
         ({"labels": LABELS[:-1]}, "labels: shape is 49, but there are 50 images"),
         ({"labels": np.int64(3)}, "labels: shape is a single number, but there are 50"),
         ({"labels": np.eye(50)}, "labels: shape is 50×50; must be one label per image"),
-        ({"labels": LABELS + 0.5}, "labels: holds NaN or fractions"),
-        ({"labels": np.full(50, np.nan)}, "labels: holds NaN or fractions"),
+        ({"labels": LABELS + 0.5}, "labels: contains NaN or fractions"),
+        ({"labels": np.full(50, np.nan)}, "labels: contains NaN or fractions"),
         ({"labels": LABELS.astype(complex)}, "labels: dtype is complex128"),
         ({"labels": np.array([{}] * 50)}, "labels is an object array"),
         ({"images": IMAGES[:2], "labels": LABELS[:2]}, "data.test_fraction=0.2: .* of 2"),
     ],
 )
-def test_odd_arrays_are_one_clear_error(tmp_path, arrays, words):
+def test_invalid_arrays_are_one_clear_error(tmp_path, arrays, words):
     with pytest.raises(UserError, match=words) as caught:
         load(tmp_path, **{"images": IMAGES, "labels": LABELS, **arrays})
     message = str(caught.value)
@@ -158,7 +158,7 @@ def test_keys_that_do_not_fit_are_one_clear_error(tmp_path, changes, words):
         load(tmp_path, changes, images=IMAGES, labels=LABELS)
 
 
-def test_train_and_test_images_must_be_alike(tmp_path):
+def test_train_and_test_images_must_have_equal_shapes(tmp_path):
     changes = {"labels_key": None, "test_images_key": "x"}
     with pytest.raises(UserError, match=r"test images are 1×9×9, train images 1×9×10"):
         load(tmp_path, changes, images=IMAGES, x=pixels(5, 9, 9))
@@ -175,12 +175,12 @@ def test_nothing_is_ever_unpickled(tmp_path):
     with pytest.raises(UserError, match="object array"):
         load(tmp_path, images=np.array([Evil()], object), labels=LABELS)
     np.save(tmp_path / "mine.npy", np.array([Evil()], object))
-    with pytest.raises(UserError, match="as numpy"):
+    with pytest.raises(UserError, match="written by numpy"):
         npz.load(make_config("npz", path=str(tmp_path / "mine.npy")))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"something else", None])
-def test_a_file_that_is_no_npz_is_one_clear_error(tmp_path, content):
+def test_a_file_that_is_not_npz_is_one_clear_error(tmp_path, content):
     path = tmp_path / "mine.npz"
     if content is None:
         np.savez(path, images=IMAGES, labels=LABELS)
@@ -192,7 +192,7 @@ def test_a_file_that_is_no_npz_is_one_clear_error(tmp_path, content):
 
 def test_a_single_array_is_refused_with_the_right_way(tmp_path):
     np.save(tmp_path / "mine.npy", IMAGES)
-    with pytest.raises(UserError, match=r"must be an \.npz file, as np\.savez makes them"):
+    with pytest.raises(UserError, match=r"must be an \.npz file written by numpy\.savez"):
         npz.load(make_config("npz", path=str(tmp_path / "mine.npy")))
 
 
@@ -205,7 +205,7 @@ def test_a_missing_path_is_one_clear_error(name, path, words):
         data.load(make_config(name, path=path))
 
 
-def test_a_text_file_is_no_npz(tmp_path):
+def test_a_text_file_is_not_npz(tmp_path):
     (tmp_path / "a.npz").write_text("images\n")
-    with pytest.raises(UserError, match=r"a\.npz: no \.npz file"):
+    with pytest.raises(UserError, match=r"a\.npz: not an \.npz file"):
         npz.load(make_config("npz", path=str(tmp_path / "a.npz")))

@@ -35,7 +35,7 @@ def test_every_prefix_has_the_classes_of_the_whole(seed):
     assert np.abs(found - expected).max() < 2  # images
 
 
-def test_a_seed_means_the_same_order_for_ever():
+def test_a_seed_means_the_same_order_forever():
     labels = np.arange(12) % 3
     assert _splits.stratified_order(labels, 0).tolist() == GOLDEN
     assert _splits.stratified_order(labels, 1).tolist() != GOLDEN
@@ -107,7 +107,7 @@ def test_the_named_limit_is_enough():
     assert len(split(source(), limit=1, validation_fraction=0.0).train) == 1
 
 
-def test_twins_across_splits_are_counted():
+def test_duplicates_across_splits_are_counted():
     given = source()
     plain = split(given)
     assert plain.twins == {"test_in_train_or_validation": 0, "validation_in_train": 0}
@@ -118,9 +118,9 @@ def test_twins_across_splits_are_counted():
     images, test_images = given.images.copy(), given.test_images.copy()
     images[in_validation[0]] = images[in_train[0]]  # a validation image in train
     test_images[0] = images[in_train[1]]
-    test_images[1] = images[in_train[1]]  # two test images with the same twin count twice
+    test_images[1] = images[in_train[1]]  # two test images equal to the same image count twice
     test_images[2] = images[in_validation[1]]
-    images[in_train[2]] = images[in_train[1]]  # a twin within a split does not count
+    images[in_train[2]] = images[in_train[1]]  # a duplicate within a split does not count
     twins = split(Source(images, given.labels, test_images, given.test_labels, tuple("abcd"))).twins
     assert twins == {"test_in_train_or_validation": 3, "validation_in_train": 1}
 

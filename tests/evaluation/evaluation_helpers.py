@@ -1,27 +1,14 @@
-"""Small data, models whose scores are known, and configs, for the evaluation tests."""
-
-from functools import cache
+"""Small data and models whose scores are known, for the evaluation tests."""
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ae_run import components
-from ae_run.config import Config, ModelConfig, validate
+from ae_run.config import ModelConfig
 from ae_run.data import Dataset, Part
 from ae_run.models import Autoencoder
 
 CPU = torch.device("cpu")
-
-
-@cache
-def configured(*overrides: str) -> Config:
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        return validate(
-            OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
-        )
 
 
 def make_part(n: int, classes: int, shape: tuple[int, int, int], seed: int) -> Part:

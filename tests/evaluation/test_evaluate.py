@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from evaluation_helpers import CPU, Function, Linear, WithPrior, configured, make_dataset
+from evaluation_helpers import CPU, Function, Linear, WithPrior, make_dataset
+from helpers.configs import configured
 
 from ae_run.errors import RunFailed
 from ae_run.evaluation import evaluate

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_helpers import CPU, Linear, WithPrior, configured, make_dataset
+from evaluation_helpers import CPU, Linear, WithPrior, make_dataset
+from helpers.configs import configured
 
 from ae_run.evaluation import latent
 from ae_run.evaluation.codes import Codes

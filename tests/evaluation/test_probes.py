@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_helpers import configured
+from helpers.configs import configured
 
 from ae_run.evaluation import probes
 from ae_run.evaluation.codes import Codes

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_helpers import CPU, Function, Linear, configured, make_dataset
+from evaluation_helpers import CPU, Function, Linear, make_dataset
+from helpers.configs import configured
 
 from ae_run import corruptions
 from ae_run.config import RobustnessConfig, validate
@@ -149,7 +150,8 @@ def test_a_level_beyond_the_corruptions_bounds_is_refused_before_training():
     with pytest.raises(UserError) as error:
         validate(raw)
     assert str(error.value) == (
-        "evaluate.robustness.occlusion: levels: 2 is no fraction: must be less than or equal to 1"
+        "evaluate.robustness.occlusion: levels: 2 is not a valid fraction: "
+        "must be less than or equal to 1"
     )
 
 

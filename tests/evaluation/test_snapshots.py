@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from evaluation_helpers import CPU, Function, configured, make_dataset
+from evaluation_helpers import CPU, Function, make_dataset
+from helpers.configs import configured
 
 from ae_run.data import Dataset
 from ae_run.run_folder import SNAPSHOTS, RunFolder

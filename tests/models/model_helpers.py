@@ -3,12 +3,11 @@
 from functools import cache
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from helpers.configs import configured
 from torch import Tensor
 
 from ae_run import components, data, models
-from ae_run.config import Config, validate
+from ae_run.config import Config
 from ae_run.models import Autoencoder, Stage
 
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 8, 8), (1, 20, 23)]
@@ -29,12 +28,9 @@ VARIANTS = [
 CHOICES = [f"model={name}" for name in components.options("model")] + VARIANTS
 
 
-@cache
 def config(choice: str) -> Config:
     """The validated config of a command line's overrides, separated by spaces."""
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("config", overrides=choice.split()), resolve=True)
-    return validate(raw)
+    return configured(*choice.split())
 
 
 DIGITS_MEAN = 0.31
@@ -61,8 +57,9 @@ def digits(count: int) -> Tensor:
 def train(
     stage: Stage, x: Tensor, steps: int, lr: float = 5e-3, target: Tensor | None = None
 ) -> list[float]:
-    """Take so many steps of a stage on one batch, or its closed form; return the losses."""
+    """Take `steps` steps of a stage on one batch, or its closed form; return the losses."""
     target = x if target is None else target
+    stage.begin()
     if stage.solve is not None:
         with torch.no_grad():
             stage.solve(lambda: iter([(x, target)]), lambda: iter([(x, target)]))

@@ -121,7 +121,7 @@ def test_training_with_the_penalty_contracts(penalty):
     for weight in (0.0, 1e-2):
         choice = f"model=contractive model.penalty={penalty} model.penalty_weight={weight}"
         model = build(choice)
-        train(next(model.stages()), x, 20)
+        train(model.stages()[0], x, 20)
         after[weight] = penalties(model, x).mean().item()
     assert after[1e-2] < 0.5 * after[0.0]
 

@@ -81,7 +81,7 @@ def test_while_pretraining_scores_come_from_the_layers_trained_so_far():
 
 def test_the_first_layers_pretraining_is_the_shallow_autoencoders_training():
     model, x = build(PRETRAINED), digits(8)
-    stage = next(model.stages())
+    stage = model.stages()[0]
     shallow = build("model=dense_ae model.widths=[] model.latent_dim=30 model.code_activation=relu")
     shallow.encoder[0].load_state_dict(model.encoder[0].state_dict())
     shallow.decoder[0].load_state_dict(model.decoder[0].state_dict())

@@ -53,7 +53,7 @@ def test_as_reported_the_deep_net_is_made_of_the_shallow_decoders(solver):
 
 def test_a_layers_stage_is_a_shallow_autoencoder_with_a_random_encoder():
     model, x = build(AS_REPORTED), digits(10)
-    stage = next(model.stages())
+    stage = model.stages()[0]
     random, weight = model.layers[0].random, model.layers[0].weight
     features = (x.flatten(1) @ random.T).relu()
     expected = (features @ weight.T - x.flatten(1)).square().mean(1)
@@ -76,7 +76,7 @@ def test_the_closed_form_is_at_least_as_good_as_many_gradient_steps(choice):
     left = {}
     for solver in ("gradient", "ridge"):
         model = build(f"{choice} model.solver={solver} model.ridge=[1e-8]")
-        stage = next(model.stages())
+        stage = model.stages()[0]
         train(stage, x, 400)
         left[solver] = stage.loss(x, x).total.mean().item()
     assert left["ridge"] < left["gradient"] < 0.5 * x.var(0).mean().item()
@@ -106,9 +106,8 @@ def test_an_added_level_costs_accuracy_but_scores_go_through_finished_layers_onl
 
 def test_the_state_tells_how_far_the_fit_has_come():
     model, x = build(f"{NET} model.solver=ridge"), digits(100)
-    stages = model.stages()
-    for _ in range(3):
-        train(next(stages), x, 1)
+    for stage in model.stages()[:3]:
+        train(stage, x, 1)
     other = build(f"{NET} model.solver=ridge", seed=9)
     other.load_state_dict(model.state_dict())
     assert int(other.position) == 2

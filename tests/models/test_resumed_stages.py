@@ -10,7 +10,7 @@ from model_helpers import config
 from ae_run import data, models
 from ae_run.randomness import derive_seed
 from ae_run.run_folder import RunFolder
-from ae_run.training import Fit, checkpoints, fit
+from ae_run.training import Run, checkpoints, fit
 
 RUN = "data.limit=120 train.epochs=2 train.batch_size=32 train.precision=float32 "
 STAGED = {
@@ -24,13 +24,13 @@ STAGED = {
 }
 
 
-def start(folder: str, choice: str) -> Fit:
+def start(folder: str, choice: str) -> Run:
     run = config(RUN + choice)
     dataset = data.load(run.data)
     torch.manual_seed(derive_seed(run.seed, "init"))
     model = models.build(run.model, dataset.image_shape)
     Path(folder).mkdir(exist_ok=True)
-    return Fit(run, model, dataset, RunFolder(Path(folder)), torch.device("cpu"), "float32")
+    return Run(run, model, dataset, RunFolder(Path(folder)), torch.device("cpu"), "float32")
 
 
 @pytest.mark.parametrize("name", STAGED)

@@ -16,7 +16,7 @@ def fitted(choice: str, steps: int = 60):
     """A model that has learned a little, in float64, and its black and white 7×7 images."""
     x = (torch.nn.functional.avg_pool2d(digits(64), 4) > 0.4).double()
     model = build(choice, (1, 7, 7)).double()
-    train(next(model.stages()), x, steps, lr=1e-2)
+    train(model.stages()[0], x, steps, lr=1e-2)
     return model.eval(), x
 
 

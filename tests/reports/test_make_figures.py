@@ -90,8 +90,8 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     from ae_run.config import validate
     from ae_run.data import load
     from ae_run.run_folder import RunFolder
-    from ae_run.runs import start
     from ae_run.training import fit
+    from ae_run.training.run import start
 
     config = validate(planned.raw)
     path.mkdir(parents=True)

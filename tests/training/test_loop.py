@@ -20,9 +20,9 @@ from ae_run.errors import Interrupted, RunFailed, UserError
 from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, conv_ae
 from ae_run.run_folder import RunFolder
-from ae_run.runs import start
 from ae_run.training import checkpoints, fit
 from ae_run.training.loop import is_plateau
+from ae_run.training.run import start
 from ae_run.training.step import Corruptor, batches
 from ae_run.training.validation import Validator
 

@@ -2,19 +2,15 @@
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from helpers.configs import configured
 
-from ae_run import components
-from ae_run.config import TrainConfig, validate
+from ae_run.config import TrainConfig
 from ae_run.training import optimizers
 from ae_run.training.optimizers import SCHEDULES
 
 
 def settings(**changes: object) -> TrainConfig:
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("config"), resolve=True)
-    return validate(raw).train.model_copy(update=changes)
+    return configured().train.model_copy(update=changes)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -1,6 +1,6 @@
-"""Arrays as users have them → uint8 images, int64 labels; what is odd is refused.
+"""Convert users' arrays to uint8 images and int64 labels; refuse what is ambiguous.
 
-`where` names an array in messages: a file, and the key in it.
+`where` names an array in messages: its file and key.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from ae_run.config import DataConfig
 from ae_run.data import Source, _splits
 from ae_run.errors import UserError
 
-SMALLEST = 8  # pixels along a side; the models need that many
-_ROWS = 4096  # images converted at a time, so that floats do not fill the memory
+SMALLEST = 8  # pixels per side; the models need as many
+_ROWS = 4096  # images converted at a time: floats of all would fill the memory
 
 
 class HeldOutConfig(DataConfig):
-    """Options of a data set whose source may have no test set of its own."""
+    """Options of a data set that may come without an official test set."""
 
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
 
@@ -32,11 +32,11 @@ def to_images(array: np.ndarray, where: str) -> np.ndarray:
         where: as in the module's docstring.
 
     Raises:
-        UserError: another shape, another type, no image, NaN, or floats out of range.
+        UserError: the shape or type differs, there is no image, or floats are NaN or out of range.
     """
     array = _channels_first(array, where)
     if len(array) == 0:
-        raise UserError(f"{where}: holds no images")
+        raise UserError(f"{where}: contains no images")
     if min(array.shape[2:]) < SMALLEST:
         h, w = array.shape[2:]
         raise UserError(f"{where}: images are {h}×{w}; must be {SMALLEST}×{SMALLEST} or larger")
@@ -64,7 +64,7 @@ def _channels_first(array: np.ndarray, where: str) -> np.ndarray:
 
 def _from_float(array: np.ndarray, where: str) -> np.ndarray:
     if not np.isfinite(array).all():
-        raise UserError(f"{where}: holds NaN or infinity; must be numbers in [0, 1]")
+        raise UserError(f"{where}: contains NaN or infinity; must be numbers in [0, 1]")
     low, high = float(array.min()), float(array.max())
     if low < 0 or high > 1:
         raise UserError(
@@ -78,7 +78,7 @@ def _from_float(array: np.ndarray, where: str) -> np.ndarray:
 def to_labels(
     arrays: Sequence[np.ndarray], wheres: Sequence[str]
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Labels as indices into the sorted distinct values of all arrays together.
+    """Labels as indices into the sorted distinct values of all arrays.
 
     Args:
         arrays: `(N,)` or `(N, 1)` each; integers, whole floats, booleans or strings.
@@ -88,7 +88,7 @@ def to_labels(
         int64 `(N,)` each, and the values as class names.
 
     Raises:
-        UserError: another shape or type.
+        UserError: the shape or type differs.
     """
     flat = [one_per_image(array, where) for array, where in zip(arrays, wheres, strict=True)]
     values, index = np.unique(np.concatenate(flat), return_inverse=True)
@@ -97,7 +97,7 @@ def to_labels(
 
 
 def one_per_image(array: np.ndarray, where: str) -> np.ndarray:
-    """Labels as `(N,)`, whole floats as int64.
+    """Labels as `(N,)`; whole floats become int64.
 
     Raises:
         UserError: see `to_labels`.
@@ -110,29 +110,29 @@ def one_per_image(array: np.ndarray, where: str) -> np.ndarray:
     if array.dtype.kind != "f":
         return array
     if not (np.isfinite(array).all() and (array == np.rint(array)).all()):
-        raise UserError(f"{where}: holds NaN or fractions; must be whole numbers or strings")
+        raise UserError(f"{where}: contains NaN or fractions; must be whole numbers or strings")
     return array.astype(np.int64)
 
 
 class Raw(NamedTuple):
-    """Images and labels as they were read, each with its `where`."""
+    """Unconverted images and labels, each with its `where`."""
 
     images: np.ndarray
     images_where: str
     labels: np.ndarray | None
-    """None: all images are of one class."""
+    """None: all images belong to one class."""
     labels_where: str
 
 
 def source(
     train: Raw, test: Raw | None, config: HeldOutConfig, skipped: tuple[str, ...] = ()
 ) -> Source:
-    """A source from raw arrays of train, and of test where the source has a test set.
+    """A source from raw arrays of train and, if it has a test set, of test.
 
-    Where it has none, `config.test_fraction` of the images is held out, by `split_seed`.
+    Otherwise `config.test_fraction` of the images is held out, by `split_seed`.
 
     Raises:
-        UserError: see `to_images` and `to_labels`; or images and labels do not match.
+        UserError: see `to_images` and `to_labels`; or the numbers of images and labels differ.
     """
     raws = [train] if test is None else [train, test]
     images = [to_images(raw.images, raw.images_where) for raw in raws]
@@ -144,7 +144,7 @@ def source(
     if images[0].shape[1:] != images[1].shape[1:]:
         raise UserError(
             f"{test.images_where}: test images are {shape_text(images[1][0])}, train images "
-            f"{shape_text(images[0][0])} (C×H×W); must be alike"
+            f"{shape_text(images[0][0])} (C×H×W); must be equal"
         )
     return Source(images[0], labels[0], images[1], labels[1], names, skipped)
 
@@ -167,5 +167,5 @@ def _labels(raws: Sequence[Raw], counts: Sequence[int]) -> tuple[list[np.ndarray
 
 
 def shape_text(array: np.ndarray) -> str:
-    """A shape as in 60000×784."""
+    """A shape such as 60000×784."""
     return "×".join(str(n) for n in array.shape) or "a single number"

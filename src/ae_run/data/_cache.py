@@ -1,4 +1,4 @@
-"""Decoded arrays, kept in the user's cache so that an archive is decoded once."""
+"""A cache of decoded arrays in the user's cache folder: an archive is decoded once."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def digest(files: Iterable[Path], *options: object) -> str:
-    """Hex digest of the content of files and of the options that the decoder has.
+    """Hex digest of the contents of files and of the decoder's options.
 
     Raises:
         UserError: a file cannot be read.
@@ -33,15 +33,15 @@ def digest(files: Iterable[Path], *options: object) -> str:
 
 
 def decoded(name: str, version: int, key: str, decode: Callable[[], Arrays]) -> Arrays:
-    """What `decode` gives, from the cache if it is there.
+    """The arrays that `decode` returns, from the cache if possible.
 
-    A cache that is torn is decoded again; one that cannot be written is done without.
+    A corrupt cache file is decoded again; without a writable cache every call decodes.
 
     Args:
         name: of the data set.
-        version: of the decoder; a new one leaves the old cache aside.
+        version: of the decoder; a new one ignores cache files of the old one.
         key: `digest` of what is decoded.
-        decode: gives the arrays; none may be an object array.
+        decode: returns the arrays; none may be an object array.
     """
     path = cache_dir() / "decoded" / f"{name}-v{version}-{key[:24]}.npz"
     arrays = _read(path)
@@ -58,7 +58,7 @@ def decoded(name: str, version: int, key: str, decode: Callable[[], Arrays]) -> 
 
 
 def to_source(arrays: Arrays, class_names: tuple[str, ...]) -> Source:
-    """A source with an official test set, from arrays under the names of its fields."""
+    """A source with an official test set, from arrays named like its fields."""
     return Source(
         images=arrays["images"],
         labels=arrays["labels"],
@@ -72,33 +72,33 @@ def _make_folder(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _say(folder, error)
+        _warn(folder, error)
         return False
     return True
 
 
 def _read(path: Path) -> Arrays | None:
-    """The arrays, or None where there are none that can be read whole."""
+    """The arrays, or None if the file is missing or corrupt."""
     try:
-        # Opened here since numpy, given a path, leaves a torn file open.
+        # Opened here because numpy, given a path, leaves a corrupt file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
-    except Exception:  # zipfile, zlib, struct and numpy each have their own for a torn file
+    except Exception:  # zipfile, zlib, struct and numpy each raise their own for a corrupt file
         return None
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
-    # Not compressed: reading is what happens often. The zip's checksums find torn files.
+    # Not compressed: it is read far more often. The zip's checksums reveal corrupt files.
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     try:
         write_bytes(path, buffer.getvalue())
     except OSError as error:
-        _say(path, error)
+        _warn(path, error)
 
 
-def _say(path: Path, error: OSError) -> None:
+def _warn(path: Path, error: OSError) -> None:
     print(
-        f"{path}: cannot be written ({error.strerror}); the data set is decoded anew each time",
+        f"{path}: cannot be written ({error.strerror}); the data set will be decoded every time",
         file=sys.stderr,
     )

@@ -1,4 +1,4 @@
-"""Grey images → RGB, one random colour per class or per image, of a given brightness."""
+"""Colour grey images: a random RGB colour per class or image, at a given brightness."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from ae_run.config import DataConfig, Fraction
 from ae_run.data import Source
 from ae_run.errors import UserError
 
-_ROWS = 4096  # images coloured at a time, so that floats do not fill the memory
+_ROWS = 4096  # images coloured at a time: floats of all would fill the memory
 _Colour = Annotated[tuple[Fraction, Fraction, Fraction], Field(strict=False)]
 
 
@@ -27,14 +27,13 @@ class ColourConfig(DataConfig):
 def colour(source: Source, config: ColourConfig) -> Source:
     """Colour grey images `(N, 1, H, W)`: uint8 `(N, 3, H, W)`.
 
-    All colours are scaled by one factor such that the mean square of the clean test images, on
-    [0, 1] and over all three channels, is `config.mean_square`: what a score in MSE or dB
-    means depends on it.
+    One factor scales all colours so that the mean square of the clean test images, on [0, 1] and
+    over all three channels, is `config.mean_square`: scores in MSE or dB depend on it.
 
     Raises:
-        UserError: the palette does not fit the classes, or is too dark for that brightness.
+        UserError: the palette does not match the classes, or is too dark for that brightness.
     """
-    # Frozen for ever, see `_splits.stratified_order`. All draws come from one stream in one
+    # Frozen forever, see `_splits.stratified_order`. All draws come from one stream in a fixed
     # order, test first: neither `limit` nor the split seed changes a colour.
     random = np.random.RandomState(config.palette_seed)
     palette = _palette(random, len(source.class_names), config)
@@ -86,9 +85,9 @@ def _scaled(colours: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _scale(images: np.ndarray, colours: np.ndarray, wanted: float) -> float:
-    """The factor for the colours that gives the images the mean square `wanted`.
+    """The factor for the colours at which the images have the mean square `wanted`.
 
-    By bisection, since a colour cannot become brighter than 1.
+    Found by bisection, since colours saturate at 1.
     """
     squares = np.array([np.square(image / 255.0).mean() for image in images])  # (N,)
 
@@ -98,8 +97,8 @@ def _scale(images: np.ndarray, colours: np.ndarray, wanted: float) -> float:
     high = 1.0 / max(float(colours[colours > 0].min(initial=1.0)), 1e-6)  # all saturated
     if mean_square(high) < wanted:
         raise UserError(
-            f"data.mean_square={wanted:g}: out of reach of these images and colours; must be "
-            f"at most {mean_square(high):.4f}, or null for colours as they are"
+            f"data.mean_square={wanted:g}: too bright for these images and colours; must be "
+            f"at most {mean_square(high):.4f}, or null for unscaled colours"
         )
     return _bisect(mean_square, wanted, high)
 

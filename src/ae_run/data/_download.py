@@ -1,17 +1,18 @@
-"""Downloads: mirrors, a digest, a lock, a temporary name, and an error that says what to do."""
+"""Download data files: mirrors, known hashes, one process at a time, errors that say what to do.
 
-import hashlib
-import http.client
+pooch transfers a file under a temporary name and checks its hash. A known hash is written as pooch
+takes it, `sha256:…` or `md5:…`.
+"""
+
+import io
+import logging
 import os
-import secrets
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
-from urllib.error import HTTPError, URLError
+from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ae_run.config import DownloadConfig
 from ae_run.data import _files
@@ -32,18 +33,18 @@ def obtain(
     config: DownloadConfig,
     addresses: Sequence[str],
     *,
-    md5: str | None = None,
+    known_hash: str | None = None,
     size: int | None = None,
 ) -> Path:
-    """The path of a file of a data set, downloaded if it is not there.
+    """The path of a data file, downloaded if missing.
 
-    A file that is there is taken as it is; digest and size are those of the download.
+    An existing file is used as it is; only a download has its hash and size checked.
 
     Args:
         relative: its path below the root.
         config: the root, and whether to download.
         addresses: as for `fetch`.
-        md5: as for `fetch`.
+        known_hash: as for `fetch`.
         size: as for `fetch`.
 
     Raises:
@@ -53,66 +54,71 @@ def obtain(
     if found:
         return found
     path = _files.target(relative, config.root)
-    return fetch(path, addresses, md5=md5, size=size, download=config.download)
+    return fetch(path, addresses, known_hash=known_hash, size=size, download=config.download)
 
 
 def obtain_set(
-    folder: str, names: Mapping[str, str], config: DownloadConfig, mirrors: Sequence[str]
+    folder: str, hashes: Mapping[str, str], config: DownloadConfig, mirrors: Sequence[str]
 ) -> list[Path]:
-    """The paths of files that belong together, downloaded if they are not there.
+    """The paths of files that belong together, downloaded if missing.
 
     Args:
         folder: below the root.
-        names: each file's md5.
-        config: as for `obtain`; its mirrors, if it has any, replace the given ones.
+        hashes: each file's known hash, by its name.
+        config: as for `obtain`; its mirrors, if any, replace the given ones.
         mirrors: addresses of the folder that holds the files.
 
     Raises:
         UserError: see `fetch`.
     """
     paths: list[Path] = []
-    for name, md5 in names.items():
+    for name, known_hash in hashes.items():
         addresses = urls(name, config.mirrors or mirrors)
         try:
-            paths.append(obtain(f"{folder}/{name}", config, addresses, md5=md5))
+            paths.append(obtain(f"{folder}/{name}", config, addresses, known_hash=known_hash))
         except UserError as error:
-            rest = list(names)[len(paths) + 1 :]
-            more = f"; with it, unless they are there: {', '.join(rest)}" if rest else ""
+            rest = list(hashes)[len(paths) + 1 :]
+            more = f". Also needed if missing: {', '.join(rest)}" if rest else ""
             raise UserError(f"{error}{more}") from None
     return paths
 
 
-def verify(path: Path, md5: str) -> None:
-    """Check that a file is the published one.
+def verify(paths: Iterable[Path], hashes: Mapping[str, str]) -> None:
+    """Check that files are the published ones; one without a known hash passes.
 
     Raises:
-        UserError: its digest is another.
+        UserError: the hash of a file differs.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != md5:
-        raise UserError(
-            f"{path}: md5 is {found}, must be {md5}: it is damaged or another version; "
-            "delete it to have it downloaded again, or put the right one there"
-        )
+    import pooch
+
+    for path in paths:
+        if path.name not in hashes:
+            continue
+        algorithm, _, expected = hashes[path.name].partition(":")
+        found = pooch.file_hash(path, algorithm)
+        if found != expected:
+            raise UserError(
+                f"{path}: {algorithm} is {found}, must be {expected}: the file is corrupt or "
+                "another version; delete it to download it again, or put the published one there"
+            )
 
 
 def fetch(
     path: Path,
     addresses: Sequence[str],
     *,
-    md5: str | None = None,
+    known_hash: str | None = None,
     size: int | None = None,
     download: bool = True,
 ) -> Path:
-    """Download a file to `path` unless it is there; of many processes only one does it.
+    """Download a file to `path` unless it exists; of several processes, one downloads it.
 
     Args:
-        path: where it goes; its folder is made.
+        path: the destination; its folder is created.
         addresses: http or https; tried in turn until one gives the right bytes.
-        md5: hex digest to check, if known.
-        size: in bytes, to check, if known.
-        download: False only says what is missing.
+        known_hash: to check, such as `md5:…`.
+        size: in bytes, to check.
+        download: False to raise an error instead if the file is missing.
 
     Returns:
         `path`.
@@ -124,8 +130,8 @@ def fetch(
         return path
     if not download:
         raise UserError(
-            f"{path.name}: not there, and data.download=false; fetch it from "
-            f"{' or '.join(addresses)} and put it at {path}, or set data.download=true"
+            f"{path.name}: missing, and data.download=false; set data.download=true, or download "
+            f"it manually from {' or '.join(addresses)} to {path}"
         )
     for address in addresses:
         if urlsplit(address).scheme not in ("http", "https"):
@@ -134,93 +140,94 @@ def fetch(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{path}: its folder cannot be made ({_reason(error)}); set data.root to a folder "
-            f"that can be written, or fetch {path.name} from {' or '.join(addresses)} and put it "
-            "into one"
+            f"{path}: its folder cannot be created ({error.strerror}); set data.root to a writable "
+            f"folder, or download {path.name} manually from {' or '.join(addresses)} to one"
         ) from None
     with _files.locked(path):
-        if not path.is_file():  # else another process fetched it while this one waited
-            _from_first(path, addresses, md5, size)
+        if not path.is_file():  # else another process downloaded it while this one waited
+            _from_first(path, addresses, known_hash, size)
     return path
 
 
-def _from_first(path: Path, addresses: Sequence[str], md5: str | None, size: int | None) -> None:
-    """Replace `path` by what the first good address gives."""
-    tried = []
+def _from_first(
+    path: Path, addresses: Sequence[str], known_hash: str | None, size: int | None
+) -> None:
+    """Download `path` from the first address that gives the right bytes."""
+    import pooch
+
+    pooch.get_logger().setLevel(logging.WARNING)  # it would repeat what is printed here
+    failures = []
     for address in addresses:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")
+        print(f"downloading {address}", file=sys.stderr)
+        downloader = partial(_transfer, name=path.name, size=size)
         try:
-            with temporary.open("wb") as file:
-                _download(address, file, path.name, md5, size)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            pooch.retrieve(address, known_hash, path.name, path.parent, downloader=downloader)
             return
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            tried.append(f"{address} ({_reason(error)})")
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
-    raise UserError(_failure(path, tried))
+        except (OSError, ValueError) as error:
+            failures.append(f"{address} ({_reason(error)})")
+    raise UserError(
+        f"{path.name}: cannot be downloaded: tried {' and '.join(failures)}. "
+        f"Download it manually to {path}"
+    )
 
 
-def _download(address: str, file: IO[bytes], name: str, md5: str | None, size: int | None) -> None:
-    """Write an address's bytes into a file.
+def _transfer(address: str, temporary: str, _: object, *, name: str, size: int | None) -> None:
+    """Write an address's bytes to pooch's temporary file.
 
     Raises:
-        OSError: no connection, or an answer other than the file.
-        HTTPException: the server broke off.
-        ValueError: it is not the right file.
+        OSError: no connection, a broken one, or an answer other than the file.
+        ValueError: the size is wrong.
     """
+    from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    print(f"downloading {address}", file=sys.stderr)
-    digest, received = hashlib.md5(usedforsecurity=False), 0
-    request = Request(address, headers={"User-Agent": "ae-run"})
-    with build_opener(_HttpOnly).open(request, timeout=_TIMEOUT) as response:
-        length = response.headers.get("Content-Length", "")
-        announced = int(length) if length.isdecimal() else size
-        with tqdm(
-            total=announced, desc=name, unit="B", unit_scale=True, leave=False, disable=None
-        ) as bar:
-            while chunk := response.read(_CHUNK):
-                received += len(chunk)
-                if received > (size or _LARGEST):
-                    raise ValueError(f"longer than {size or _LARGEST:,} bytes")
-                file.write(chunk)
-                digest.update(chunk)
-                bar.update(len(chunk))
-    if announced is not None and received < announced:
-        raise ValueError(f"broke off after {received:,} of {announced:,} bytes")
+    # pooch's file is readable only by its owner; a new one gets the usual mode, so that users can
+    # share a data folder.
+    Path(temporary).unlink()
+    # pooch sets the total, but tests `if progressbar` first, which tqdm refuses without a total.
+    bar = tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False, disable=None)
+    with bar, _LimitedFile(temporary, size or _LARGEST) as file:
+        download = HTTPDownloader(
+            progressbar=bar,
+            chunk_size=_CHUNK,
+            timeout=_TIMEOUT,
+            headers={"User-Agent": "ae-run", "Accept-Encoding": "identity"},
+            hooks={"response": _as_stored},
+        )
+        download(address, file, None)
+        os.fsync(file.fileno())
+        received = file.tell()
     if size is not None and received != size:
         raise ValueError(f"{received:,} bytes instead of {size:,}")
-    if md5 is not None and digest.hexdigest() != md5:
-        raise ValueError(f"md5 {digest.hexdigest()} instead of {md5}")
 
 
-class _HttpOnly(HTTPRedirectHandler):
-    """Follows no redirect to another protocol; urllib by itself would go on with ftp."""
+class _LimitedFile(io.BufferedWriter):
+    """A new file that refuses to grow beyond a limit: a server may send anything."""
 
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> Request | None:
+    def __init__(self, path: str, limit: int) -> None:
+        super().__init__(io.FileIO(path, "x"))
+        self._limit = limit
+
+    def write(self, chunk: Any) -> int:
         """See the base class."""
-        if urlsplit(newurl).scheme not in ("http", "https"):
-            raise URLError(f"redirects to {newurl}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        if self.tell() + len(chunk) > self._limit:
+            raise ValueError(f"longer than {self._limit:,} bytes")
+        return super().write(chunk)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, HTTPError):
-        return f"HTTP {error.code} {error.reason}"
-    inner = error.reason if isinstance(error, URLError) else error
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return str(inner) or type(inner).__name__
+def _as_stored(response: Any, **_: object) -> None:
+    """Keep requests from unpacking a file: some servers declare every .gz gzip-encoded."""
+    response.raw.headers.pop("Content-Encoding", None)
 
 
-def _failure(path: Path, tried: Sequence[str]) -> str:
-    return (
-        f"{path.name}: cannot be downloaded: tried {' and '.join(tried)}; "
-        f"fetch it from there by other means and put it at {path}"
-    )
+def _reason(error: BaseException) -> str:
+    """Why a download failed, in a few words."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP {response.status_code} {response.reason}"
+    while error.__context__ and not getattr(error, "strerror", None):  # requests wraps the cause
+        error = error.__context__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # Of pooch's message about a wrong hash, only the first sentence is specific.
+    return str(error).partition(". ")[0] or type(error).__name__

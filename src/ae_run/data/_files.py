@@ -1,4 +1,4 @@
-"""Where files lie, whether a folder may be written to, and locks between processes."""
+"""Find data files, check whether folders are writable, and lock files between processes."""
 
 import os
 import sys
@@ -11,10 +11,10 @@ from ae_run.errors import UserError
 
 
 def find(relative: str, root: str | None) -> Path | None:
-    """A file below the root, or else below the cache, where it goes if the root is read-only.
+    """A file below the root or, where downloads for a read-only root go, below the cache.
 
     Raises:
-        UserError: a folder on the way cannot be read.
+        UserError: a folder on its path cannot be read.
     """
     for folder in (root_dir(root), cache_dir()):
         try:
@@ -26,27 +26,27 @@ def find(relative: str, root: str | None) -> Path | None:
 
 
 def target(relative: str, root: str | None) -> Path:
-    """Where to put a file that is not there: below the root, or the cache if that is read-only."""
+    """The destination of a missing file: below the root, or the cache if that is read-only."""
     path = root_dir(root) / relative
     return path if writable(path.parent) else cache_dir() / relative
 
 
 def writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, which itself need not be there yet."""
+    """True if files can be created in a folder, which need not exist yet."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    # The mode is looked at as well since root may write anywhere: whoever took every write bit
-    # off a shared folder meant it for a container's root, too.
+    # The mode counts as well since root may write anywhere: a shared folder without write bits
+    # is meant to be read-only for a container's root, too.
     can = folder.is_dir() and os.access(folder, os.W_OK)
     return can and bool(folder.stat().st_mode & 0o222)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Let one process at a time work on the file `path`; the lock lies hidden beside it.
+    """Let one process at a time work on the file `path`; the lock is a hidden file next to it.
 
-    The lock frees itself when its process dies. Its file stays: to delete it would let two
-    processes hold it. Yields False, without a lock, where the file system gives none.
+    A process that dies releases its lock. The lock file stays, since deleting it would let two
+    processes hold the lock. Yields False, without a lock, on file systems that have none.
     """
     from filelock import FileLock, Timeout
 

@@ -1,4 +1,4 @@
-"""One image file → uint8 pixels, resized and converted as asked."""
+"""Read an image file as uint8 pixels, resized and converted."""
 
 import warnings
 from pathlib import Path
@@ -9,22 +9,22 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Pillow reads EPS by running Ghostscript: nobody's picture may start a program.
+# Pillow reads EPS by running Ghostscript: an image must not start a program.
 _REFUSED = {"EPS"}
 
 
 def read(path: Path, size: int | None, fit: str, channels: int) -> np.ndarray | None:
-    """Read an image file; of an animation, the first frame.
+    """Read an image file, or the first frame of an animation.
 
     Args:
         path: the file.
-        size: pixels along a side, or None to keep the image as it is.
-        fit: how an image that is not square becomes so: `crop` cuts its longer side, `pad`
-            adds black, `stretch` distorts.
-        channels: 1 (grey) or 3 (RGB); what is transparent becomes black.
+        size: pixels per side, or None to keep the image's size.
+        fit: how to make an image square: `crop` cuts its longer side, `pad` adds black,
+            `stretch` distorts.
+        channels: 1 (grey) or 3 (RGB); transparent pixels are shown on black.
 
     Returns:
-        uint8 `(C, H, W)`, or None if the file is no image that can be read.
+        uint8 `(C, H, W)`, or None if the file is not a readable image.
     """
     from PIL import Image
 
@@ -32,7 +32,7 @@ def read(path: Path, size: int | None, fit: str, channels: int) -> np.ndarray | 
     formats = sorted(set(Image.OPEN) - _REFUSED)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata, which does not matter here
+            warnings.simplefilter("ignore")  # about metadata, which does not matter here
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=formats) as image:
                 image.load()
@@ -58,7 +58,7 @@ def _convert(image: "Image", size: int | None, fit: str, channels: int) -> np.nd
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     image = image.convert("L" if channels == 1 else "RGB")
     if size is not None and image.size != (size, size):
-        # Lanczos keeps most detail when shrinking, which is what mostly happens here.
+        # Lanczos keeps the most detail when shrinking, which is the usual case.
         to, method = (size, size), Image.Resampling.LANCZOS
         if fit == "crop":
             image = ImageOps.fit(image, to, method)
@@ -70,7 +70,7 @@ def _convert(image: "Image", size: int | None, fit: str, channels: int) -> np.nd
 
 
 def _eight_bits(image: "Image") -> "Image":
-    """16-bit grey scaled to 8 bits: Pillow by itself would clip it to white."""
+    """Scale 16-bit grey to 8 bits: Pillow alone would clip it to white."""
     from PIL import Image
 
     if image.mode == "F":

@@ -1,4 +1,4 @@
-"""From a source to three splits: stratified, disjoint, the same for ever for a seed."""
+"""Split a source into train, validation and test: stratified, disjoint, fixed by the seed."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,22 +6,22 @@ from collections.abc import Iterable
 import numpy as np
 
 from ae_run.config import DataConfig
-from ae_run.data import Dataset, Part, Source
+from ae_run.data._types import Dataset, Part, Source
 from ae_run.errors import UserError
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A shuffle of labels `(N,)` in which every prefix has nearly the classes of the whole.
+    """A shuffle of labels `(N,)` in which every prefix has nearly the class shares of the whole.
 
-    Each image is ranked by its place among the images of its own class, in shares of that
-    class: the first half of the order holds the first half of every class. A class is off by
-    less than one image in any prefix of equal classes.
+    Each image is ranked by its relative position among the images of its class: the first half of
+    the order holds the first half of every class. With classes of equal size, each is off by less
+    than one image in any prefix.
 
     Returns:
         Indices `(N,)`.
     """
-    # RandomState rather than default_rng: its stream is frozen for ever (NumPy's NEP 19), so
-    # that a seed means the same split on every machine and in every later version.
+    # RandomState, not default_rng: its stream is frozen forever (NumPy's NEP 19), so a seed means
+    # the same split on every machine and in every later version.
     shuffled = np.random.RandomState(seed).permutation(len(labels))
     share = np.empty(len(labels))
     for label in np.unique(labels):
@@ -33,19 +33,19 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
 def hold_out(
     images: np.ndarray, labels: np.ndarray, fraction: float, seed: int
 ) -> tuple[Part, Part]:
-    """Cut a stratified test set off images `(N, C, H, W)` whose source has none of its own.
+    """Hold out a stratified test set from images `(N, C, H, W)` that come without one.
 
     Returns:
         The rest, and the `round(N * fraction)` held out; each in the source's order.
 
     Raises:
-        UserError: too few images for that fraction.
+        UserError: there are too few images for that fraction.
     """
     order, n_test = stratified_order(labels, seed), round(len(labels) * fraction)
     if not 0 < n_test < len(labels):
         raise UserError(
             f"data.test_fraction={fraction:g}: must leave at least one image on either side, "
-            f"but of {len(labels)} it takes {n_test}; change it or use more images"
+            f"but takes {n_test} of {len(labels)}; change it or use more images"
         )
     test, rest = np.sort(order[:n_test]), np.sort(order[n_test:])
     return Part(images[rest], labels[rest]), Part(images[test], labels[test])
@@ -54,11 +54,11 @@ def hold_out(
 def split(source: Source, config: DataConfig) -> Dataset:
     """Order, limit and split a source.
 
-    Validation comes first in the seeded order of train and validation together, train after
-    it; test has a seeded order of its own. `config.limit` keeps a prefix of both orders.
+    Train and validation share one seeded order, validation first; test has its own.
+    `config.limit` keeps a prefix of both orders.
 
     Raises:
-        UserError: a split would be empty that must not be.
+        UserError: a split that must not be empty would be.
     """
     order = stratified_order(source.labels, config.split_seed)[: config.limit]
     test_order = stratified_order(source.test_labels, config.split_seed)[: config.limit]
@@ -85,7 +85,7 @@ def _take(images: np.ndarray, labels: np.ndarray, index: np.ndarray) -> Part:
 def _check_sizes(n: int, n_validation: int, n_test: int, config: DataConfig) -> None:
     fraction = config.validation_fraction
     if n_test == 0:
-        raise UserError(f"data={config.name}: there is no test image; one at least is needed")
+        raise UserError(f"data={config.name}: has no test image; must have at least one")
     if 0 < n_validation < n or (n > 0 and fraction == 0):
         return
     empty = "train" if n_validation == n else "validation"
@@ -107,7 +107,7 @@ def _row_digests(images: np.ndarray) -> list[bytes]:
 
 
 def _twins(train: Part, validation: Part, test: Part) -> dict[str, int]:
-    """How many images of a split lie, pixel for pixel, in another split too."""
+    """Count the images of one split that occur, pixel for pixel, in another."""
     in_train, in_validation = set(_row_digests(train.images)), _row_digests(validation.images)
     seen = in_train.union(in_validation)
     return {

@@ -1,4 +1,4 @@
-"""scikit-learn's digits in colour, RGB: as `colored_mnist`, but built in."""
+"""scikit-learn's digits in colour, RGB: like `colored_mnist`, but built in."""
 
 from ae_run.data import Source, _colored, digits
 

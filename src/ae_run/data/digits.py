@@ -11,7 +11,7 @@ from pydantic import Field
 from ae_run.config import DataConfig
 from ae_run.data import Source, _splits
 
-# The test set is part of what this data set is: no seed of a run may move it.
+# The test set is fixed, as an official one would be: no run's seed changes it.
 _TEST_FRACTION, _TEST_SEED = 0.2, 0
 
 
@@ -26,7 +26,7 @@ def load(config: Config) -> Source:
     from sklearn.datasets import load_digits
 
     bundle = load_digits()
-    small = np.rint(bundle.images * (255 / 16)).astype(np.uint8)  # they come as 0 … 16
+    small = np.rint(bundle.images * (255 / 16)).astype(np.uint8)  # from 0 … 16
     images = np.stack([_resize(image, config.size) for image in small])[:, None]
     labels = bundle.target.astype(np.int64)
     rest, test = _splits.hold_out(images, labels, _TEST_FRACTION, _TEST_SEED)

@@ -1,4 +1,4 @@
-"""Your own images from a folder with one sub-folder per class, in any format Pillow reads."""
+"""Your own images: a folder with one sub-folder per class, in any format that Pillow reads."""
 
 import os
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ class Config(_arrays.HeldOutConfig):
 
 
 def load(config: Config) -> Source:
-    """Images `(N, C, H, W)`; the classes are the sub-folders, in the order of their names.
+    """Images `(N, C, H, W)`; the classes are the sub-folders, sorted by name.
 
-    With sub-folders `train` and `test`, each with the classes in it, those are the splits.
+    Sub-folders `train` and `test`, each with one sub-folder per class, are used as the splits.
 
     Raises:
-        UserError: no such folder, no images in it, or images of mixed sizes kept as they are.
+        UserError: the folder is missing or has no images, or sizes differ and `size` is null.
     """
     if config.path is None:
         raise UserError("data.path=null: must name your folder of images: data.path=FOLDER")
@@ -48,7 +48,7 @@ def load(config: Config) -> Source:
 
 
 def _files(root: Path) -> tuple[Path, list[Path]]:
-    """The folder, and all files in its sub-folders, in order; hidden ones are left out."""
+    """The folder, and all files in its sub-folders, sorted, without hidden ones."""
     found = []
     try:
         classes = [entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."]
@@ -57,11 +57,11 @@ def _files(root: Path) -> tuple[Path, list[Path]]:
     for folder, subfolders, names in (walk for entry in classes for walk in os.walk(entry)):
         subfolders[:] = [name for name in subfolders if name[0] != "."]
         found += [Path(folder, name) for name in names if name[0] != "."]
-    found = [path for path in found if path.is_file()]  # a link may lead nowhere
+    found = [path for path in found if path.is_file()]  # a link may be broken
     if not found:
         raise UserError(
-            f"data.path={root}: holds no sub-folder with images; must hold one per class (one "
-            "sub-folder with all of them, if there are no classes)"
+            f"data.path={root}: has no sub-folder with images; must have one per class (without "
+            "classes, one with all images)"
         )
     return root, sorted(found)
 
@@ -71,7 +71,7 @@ def _load_side(
 ) -> tuple[_arrays.Raw, list[str]]:
     """The images and labels of a folder of classes, and the names of unreadable files."""
     root, paths = files
-    # Names, sizes and times stand in for the contents, which would take long to read.
+    # Names, sizes and times stand for the contents, which would take long to read.
     stats = [(str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths]
     key = _cache.digest([], stats, options)
     arrays = _cache.decoded("folder", _VERSION, key, lambda: _decode(root, paths, *options))
@@ -91,8 +91,8 @@ def _decode(
             continue
         if images and image.shape != images[0].shape:
             raise UserError(
-                f"{path}: is {_arrays.shape_text(image[0])} pixels, those before it "
-                f"{_arrays.shape_text(images[0][0])}; must be alike: set data.size to resize them"
+                f"{path}: is {_arrays.shape_text(image[0])} pixels, the images before it "
+                f"{_arrays.shape_text(images[0][0])}; must be equal: set data.size to resize them"
             )
         images.append(image)
         labels.append(path.relative_to(root).parts[0])

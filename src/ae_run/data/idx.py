@@ -1,4 +1,4 @@
-"""Your own images from idx files, MNIST's format, plain or gzipped."""
+"""Your own images: idx files, MNIST's format, plain or gzipped."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ class Config(_arrays.HeldOutConfig):
 def load(config: Config) -> Source:
     """Images and labels from a folder, or images without labels from a file.
 
-    A folder holds files called as MNIST's: `train-images…`, `train-labels…`, and for a test
-    set `t10k-images…` and `t10k-labels…` (or `test-…`). Labels may be absent.
+    The files of a folder are named like MNIST's: `train-images…`, `train-labels…`, and for a test
+    set `t10k-images…` and `t10k-labels…` (or `test-…`). Labels are optional.
 
     Raises:
-        UserError: a file is missing or odd.
+        UserError: a file is missing or invalid.
     """
     if config.path is None:
         raise UserError("data.path=null: must name your folder of idx files: data.path=FOLDER")
@@ -32,7 +32,7 @@ def load(config: Config) -> Source:
         raise UserError(f"data.path={path}: no such folder or file")
     images = _find(path, "train", "images")
     if images is None:
-        raise UserError(f"data.path={path}: holds no images: no file is called *train-images*")
+        raise UserError(f"data.path={path}: contains no images: no file is named *train-images*")
     train = _raw(images, _find(path, "train", "labels"))
     for name in _TEST_NAMES:
         images = _find(path, name, "images")
@@ -42,7 +42,7 @@ def load(config: Config) -> Source:
 
 
 def _find(folder: Path, part: str, kind: str) -> Path | None:
-    """The one file of a kind; of a file and its gzipped copy, the file."""
+    """The only file of a kind; an unpacked file wins over its gzipped copy."""
     found = sorted(path for path in folder.glob(f"*{part}-{kind}*") if path.is_file())
     plain = [path for path in found if path.suffix != ".gz"]
     found = plain + [
@@ -50,7 +50,7 @@ def _find(folder: Path, part: str, kind: str) -> Path | None:
     ]
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise UserError(f"data.path={folder}: must hold one file *{part}-{kind}*, has {names}")
+        raise UserError(f"data.path={folder}: must have one file *{part}-{kind}*, has {names}")
     return found[0] if found else None
 
 

@@ -1,7 +1,7 @@
-"""MNIST's 60,000 training images from a MATLAB file, put upright; a test set is held out.
+"""MNIST's 60,000 training images from a MATLAB file, turned upright; a test set is held out.
 
-The file stores each image column by column, as MATLAB does, so that read row by row it is
-transposed: it looks rotated and flipped.
+The file stores each image column by column, as MATLAB does. Read row by row it is transposed: it
+looks rotated and flipped.
 """
 
 from pathlib import Path
@@ -27,15 +27,14 @@ def load(config: Config) -> Source:
     """Images `(N, 1, 28, 28)` and their labels.
 
     Raises:
-        UserError: the file is missing, or holds something else under these keys.
+        UserError: the file is missing, or has no images and labels under these keys.
     """
     path = _files.find(_FILE, config.root)
     if path is None:
         target = _files.target(_FILE, config.root)
         raise UserError(
-            f"{target}: not there, and nowhere to download it from; put a MATLAB file (v7 or "
-            f"older) with {config.images_key} (N×784) and {config.labels_key} (N×1) there, or set "
-            "data.root"
+            f"{target}: missing, and cannot be downloaded; put a MATLAB file (v7 or older) with "
+            f"{config.images_key} (N×784) and {config.labels_key} (N×1) there, or set data.root"
         )
     keys = config.images_key, config.labels_key
     key = _cache.digest([path], *keys)
@@ -62,8 +61,8 @@ def _decode(path: Path, images_key: str, labels_key: str) -> _cache.Arrays:
         raise UserError(f"{path}: MATLAB 7.3 format; save it with -v7 or older") from None
     except UserError:
         raise
-    except Exception as error:  # scipy raises what its parser stumbles over
-        raise UserError(f"{path}: not readable as a .mat file: {error}") from None
+    except Exception as error:  # scipy's parser lets any error through
+        raise UserError(f"{path}: cannot be read as a .mat file: {error}") from None
     return {
         "images": _upright(np.asarray(arrays[images_key]), f"{path}: {images_key}"),
         "labels": _arrays.one_per_image(np.asarray(arrays[labels_key]), f"{path}: {labels_key}"),
@@ -71,7 +70,7 @@ def _decode(path: Path, images_key: str, labels_key: str) -> _cache.Arrays:
 
 
 def _upright(rows: np.ndarray, where: str) -> np.ndarray:
-    """Rows of pixels `(N, S·S)`, column by column → uint8 images `(N, 1, S, S)`."""
+    """Rows of pixels `(N, S·S)`, stored column by column, as uint8 images `(N, 1, S, S)`."""
     side = round(float(np.prod(rows.shape[1:])) ** 0.5)
     if rows.ndim != 2 or side * side != rows.shape[1]:
         raise UserError(

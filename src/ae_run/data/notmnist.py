@@ -1,7 +1,7 @@
 """notMNIST: the letters A to J in many fonts, 28×28.
 
 Y. Bulatov, "notMNIST dataset", 2011. `small` is the hand-cleaned archive of PNGs, `idx` the
-60,000 + 10,000 images that D. Flanagan posted in MNIST's format with the author's permission.
+60,000 + 10,000 images that D. Flanagan published in MNIST's format with the author's permission.
 """
 
 import io
@@ -22,7 +22,7 @@ _CLASSES = "ABCDEFGHIJ"
 _VERSION = 1
 
 _ARCHIVE = "notMNIST_small.tar.gz"
-_ARCHIVE_SIZE = 8_458_043  # bytes, as published
+_ARCHIVE_SIZE = 8_458_043  # bytes; the published archive is known by its size only
 _SMALL_MIRRORS = (
     "http://yaroslavvb.com/upload/notMNIST/",
     "http://commondatastorage.googleapis.com/books1000/",
@@ -33,11 +33,12 @@ _FOLDER = re.compile(r"notMNIST_small(/[A-J])?")
 _MOST_MEMBERS, _LARGEST_MEMBER = 25_000, 100_000
 
 _IDX_MIRRORS = ("https://github.com/davidflanagan/notMNIST-to-MNIST/raw/master/",)
-_IDX_FILES = {
-    "train-images-idx3-ubyte.gz": "d916d7283fce4d08db9867c640ec0042",
-    "train-labels-idx1-ubyte.gz": "eab59f88903339e01dac19deed3824c0",
-    "t10k-images-idx3-ubyte.gz": "2c87c839a4ef9b238846600eec8c35b7",
-    "t10k-labels-idx1-ubyte.gz": "7ea9118cbafd0f6e3ee2ad771d782a01",
+# md5, since their publisher names nothing else.
+_IDX_HASHES = {
+    "train-images-idx3-ubyte.gz": "md5:d916d7283fce4d08db9867c640ec0042",
+    "train-labels-idx1-ubyte.gz": "md5:eab59f88903339e01dac19deed3824c0",
+    "t10k-images-idx3-ubyte.gz": "md5:2c87c839a4ef9b238846600eec8c35b7",
+    "t10k-labels-idx1-ubyte.gz": "md5:7ea9118cbafd0f6e3ee2ad771d782a01",
 }
 
 
@@ -49,10 +50,10 @@ class Config(DownloadConfig):
 
 
 def load(config: Config) -> Source:
-    """Images `(N, 1, 28, 28)`; the test set is cut off `small`, and official in `idx`.
+    """Images `(N, 1, 28, 28)`; `idx` has an official test set, from `small` one is held out.
 
     Raises:
-        UserError: a file is missing or not what it should be.
+        UserError: a file is missing or invalid.
     """
     return _load_idx(config) if config.variant == "idx" else _load_small(config)
 
@@ -76,9 +77,9 @@ def _load_small(config: Config) -> Source:
 
 
 def _decode_small(path: Path) -> _cache.Arrays:
-    """Decode the archive in memory; nothing of it touches the disk.
+    """Decode the archive in memory, without writing its members to disk.
 
-    By name, so that the same images packed in another order are the same data set.
+    Sorted by name, so that the order in the archive does not matter.
     """
     images, labels, skipped = [], [], []
     for name, content in sorted(_members(path)):
@@ -89,7 +90,7 @@ def _decode_small(path: Path) -> _cache.Arrays:
             images.append(image)
             labels.append(_CLASSES.index(name.split("/")[1]))
     if not images:
-        raise UserError(f"{path}: holds no image that can be read; get the archive anew")
+        raise UserError(f"{path}: has no readable image; download the archive again")
     return {
         "images": np.stack(images)[:, None],
         "labels": np.array(labels, np.int64),
@@ -98,7 +99,7 @@ def _decode_small(path: Path) -> _cache.Arrays:
 
 
 def _members(path: Path) -> list[tuple[str, bytes]]:
-    """Names and contents of the archive's images; anything else in it is refused."""
+    """Names and contents of the archive's images; any other member is an error."""
     found: list[tuple[str, bytes]] = []
     try:
         with tarfile.open(path, "r:gz") as archive:
@@ -111,27 +112,27 @@ def _members(path: Path) -> list[tuple[str, bytes]]:
                 found.append((name, file.read() if file else b""))
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path}: not readable as .tar.gz: {error}; delete it to have it downloaded again"
+            f"{path}: cannot be read as .tar.gz: {error}; delete it to download it again"
         ) from None
     return found
 
 
 def _check_member(path: Path, member: tarfile.TarInfo, name: str, count: int) -> None:
     if not member.isreg():
-        wrong = "is no regular file"
+        wrong = "is not a regular file"
     elif not _MEMBER.fullmatch(name):
         wrong = "must be named notMNIST_small/<A to J>/<name>.png"
     elif member.size > _LARGEST_MEMBER:
-        wrong = f"has {member.size:,} bytes, at most {_LARGEST_MEMBER:,} are read"
+        wrong = f"has {member.size:,} bytes, must have at most {_LARGEST_MEMBER:,}"
     elif count >= _MOST_MEMBERS:
-        wrong = f"is one too many, at most {_MOST_MEMBERS:,} are read"
+        wrong = f"is one too many, must be at most {_MOST_MEMBERS:,}"
     else:
         return
-    raise UserError(f"{path}: refused: member {member.name!r} {wrong}; get the archive anew")
+    raise UserError(f"{path}: refused: member {member.name!r} {wrong}; download the archive again")
 
 
 def _decode_png(content: bytes) -> np.ndarray | None:
-    """A 28×28 image, or None if it cannot be read."""
+    """A 28×28 image, or None if it is unreadable or of another size."""
     from PIL import Image
 
     try:
@@ -140,23 +141,16 @@ def _decode_png(content: bytes) -> np.ndarray | None:
                 return None
             return np.asarray(image.convert("L"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None  # what Pillow raises for files that are empty, torn or no PNG
+        return None  # what Pillow raises for files that are empty, truncated or not PNG
 
 
 def _load_idx(config: Config) -> Source:
-    paths = _download.obtain_set("notMNIST/idx", _IDX_FILES, config, _IDX_MIRRORS)
+    paths = _download.obtain_set("notMNIST/idx", _IDX_HASHES, config, _IDX_MIRRORS)
     key = _cache.digest(paths)
     arrays = _cache.decoded("notmnist-idx", _VERSION, key, lambda: _decode_idx(paths))
     return _cache.to_source(arrays, tuple(_CLASSES))
 
 
 def _decode_idx(paths: list[Path]) -> _cache.Arrays:
-    for path in paths:
-        _download.verify(path, _IDX_FILES[path.name])
-    images, labels, test_images, test_labels = (_idx.read(path) for path in paths)
-    return {
-        "images": images[:, None],
-        "labels": labels.astype(np.int64),
-        "test_images": test_images[:, None],
-        "test_labels": test_labels.astype(np.int64),
-    }
+    _download.verify(paths, _IDX_HASHES)
+    return _idx.decode_set(paths)

@@ -1,4 +1,4 @@
-"""Your own images from a NumPy `.npz` file."""
+"""Your own images: a NumPy `.npz` file."""
 
 import zipfile
 import zlib
@@ -22,10 +22,10 @@ class Config(_arrays.HeldOutConfig):
 
 
 def load(config: Config) -> Source:
-    """Images and labels as `_arrays.source` takes them.
+    """Images and labels from the arrays of a file; see `_arrays.source`.
 
     Raises:
-        UserError: the file or an array in it is missing or odd.
+        UserError: the file or an array in it is missing or invalid.
     """
     if config.path is None:
         raise UserError("data.path=null: must name your file: data.path=FILE.npz")
@@ -33,22 +33,22 @@ def load(config: Config) -> Source:
     if not path.is_file():
         raise UserError(f"data.path={path}: no such file")
     try:
-        with path.open("rb") as file:  # numpy, given a path, leaves a torn file open
+        with path.open("rb") as file:  # numpy, given a path, leaves a corrupt file open
             train, test = _read(file, path, config)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if not zipfile.is_zipfile(path):
-            raise UserError(f"data.path={path}: no .npz file, as numpy.savez writes them") from None
-        raise UserError(f"data.path={path}: not readable as .npz: {error}") from None
+            raise UserError(f"data.path={path}: not an .npz file written by numpy.savez") from None
+        raise UserError(f"data.path={path}: cannot be read as .npz: {error}") from None
     if test is None and config.test_labels_key:
         raise UserError("data.test_labels_key: needs data.test_images_key as well")
     return _arrays.source(train, test, config)
 
 
 def _read(file: IO[bytes], path: Path, config: Config) -> tuple[_arrays.Raw, _arrays.Raw | None]:
-    """The arrays of train, and of test if the config names them."""
+    """The arrays of train, and those of test if the config names them."""
     archive = np.load(file, allow_pickle=False)
     if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise UserError(f"data.path={path}: must be an .npz file, as np.savez makes them")
+        raise UserError(f"data.path={path}: must be an .npz file written by numpy.savez")
     with archive:
         train = _raw(archive, path, config, "")
         return train, _raw(archive, path, config, "test_") if config.test_images_key else None

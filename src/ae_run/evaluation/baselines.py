@@ -11,7 +11,7 @@ from torch import Tensor
 from ae_run.data import Part
 from ae_run.images import DeviceImages
 from ae_run.meter import Meter
-from ae_run.models._base import mse
+from ae_run.models import mse
 
 EXACT_PIXELS = 3000
 """Pixels up to which the covariance matrix is decomposed as a whole."""

@@ -11,8 +11,7 @@ import torch
 
 from ae_run.config import ConvergenceConfig
 from ae_run.images import to_uint8
-from ae_run.models import Autoencoder
-from ae_run.models._base import mse
+from ae_run.models import Autoencoder, mse
 from ae_run.randomness import generator
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ae_run.models._base import mse
+from ae_run.models import mse
 
 SMALLEST_MSE = 1e-10
 """Floor of the MSE in decibel scores, so that a perfect image has 100 dB and not infinity."""

@@ -13,8 +13,7 @@ from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
 from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.meter import Meter
-from ae_run.models import Autoencoder
-from ae_run.models._base import mse
+from ae_run.models import Autoencoder, mse
 from ae_run.randomness import KeyedNoise
 
 EXAMPLES = 6

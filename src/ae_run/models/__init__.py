@@ -6,9 +6,28 @@ Contract of a model file: `Config`, a `ModelConfig`, and `Model(config, image_sh
 
 from ae_run import components
 from ae_run.config import ModelConfig
-from ae_run.models._base import Autoencoder, Batches, LossTerms, Stage, start_output_bias
+from ae_run.models._base import (
+    Autoencoder,
+    Batches,
+    LossTerms,
+    Stage,
+    at_least_float32,
+    mse,
+    start_output_bias,
+)
+from ae_run.models._draws import dropout, replica_draws
 
-__all__ = ["Autoencoder", "Batches", "LossTerms", "Stage", "build"]
+__all__ = [
+    "Autoencoder",
+    "Batches",
+    "LossTerms",
+    "Stage",
+    "at_least_float32",
+    "build",
+    "dropout",
+    "mse",
+    "replica_draws",
+]
 
 
 def build(

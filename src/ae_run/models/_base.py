@@ -37,6 +37,8 @@ class Stage:
     parameters: list[nn.Parameter]
     epochs: int | None = None
     """None: `train.epochs`."""
+    begin: Callable[[], None] = lambda: None
+    """Sets up the model for this stage; to be called before its first step, also on resume."""
     solve: Callable[[Batches, Batches], None] | None = None
     """Sets the weights in closed form, from the training and the validation images, in the
     place of gradient steps; such a stage has one epoch."""
@@ -95,9 +97,17 @@ class Autoencoder(nn.Module):
         *_, last = (m for m in self.get_submodule("decoder").modules() if isinstance(m, layers))
         return last
 
-    def stages(self) -> Iterator[Stage]:
+    @property
+    def batchable(self) -> bool:
+        """Whether several seeds can be trained as one model: one stage, and a loss that vmap maps.
+
+        `torch.func.vmap` maps over no gradient taken inside the loss.
+        """
+        return True
+
+    def stages(self) -> list[Stage]:
         """The stages of training, in order; a later one may build on an earlier one's weights."""
-        yield Stage("train", self.loss, list(self.parameters()))
+        return [Stage("train", self.loss, list(self.parameters()))]
 
 
 OutputBias = float | Literal["data_mean"]

@@ -16,7 +16,7 @@ _replicas: Sequence[torch.Generator] = ()
 
 
 @contextmanager
-def replicas(sources: Sequence[torch.Generator]) -> Iterator[None]:
+def replica_draws(sources: Sequence[torch.Generator]) -> Iterator[None]:
     """Inside, models run under `vmap`, one generator for each entry of its dimension."""
     global _replicas
     _replicas = sources

@@ -67,6 +67,11 @@ class Model(Autoencoder):
         self.decoder = _trunk.decoder(config, image_shape)
         self._config = config
 
+    @property
+    def batchable(self) -> bool:
+        """See `Autoencoder`; the penalty takes gradients inside the loss."""
+        return False
+
     def encode(self, x: Tensor) -> Tensor:
         """See `Autoencoder`."""
         return _conv.run(self.encoder, x)

@@ -10,7 +10,7 @@ the level below it (Bengio et al. 2007, "Greedy layer-wise training of deep netw
 """
 
 import math
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal, cast
@@ -82,19 +82,30 @@ class Model(Autoencoder):
         """See `Autoencoder`."""
         return self.decoder[0]
 
-    def stages(self) -> Iterator[Stage]:
+    @property
+    def batchable(self) -> bool:
+        """See `Autoencoder`."""
+        return not self._config.pretrain_epochs
+
+    def stages(self) -> list[Stage]:
         """Each pair of layers alone, where that is asked for; then all together."""
         pretrained = len(self.encoder) if self._config.pretrain_epochs else 0
-        for level in range(pretrained):
-            self.levels.fill_(level + 1)
-            yield Stage(
-                name=f"pretrain {level + 1}",
-                loss=partial(self._layer_loss, level),
-                parameters=[*self.encoder[level].parameters(), *self.decoder[level].parameters()],
-                epochs=self._config.pretrain_epochs,
-            )
-        self.levels.fill_(len(self.encoder))
-        yield from super().stages()
+        return [
+            *(self._pretraining(level) for level in range(pretrained)),
+            *(replace(s, begin=partial(self._use, len(self.encoder))) for s in super().stages()),
+        ]
+
+    def _pretraining(self, level: int) -> Stage:
+        return Stage(
+            name=f"pretrain {level + 1}",
+            loss=partial(self._layer_loss, level),
+            parameters=[*self.encoder[level].parameters(), *self.decoder[level].parameters()],
+            epochs=self._config.pretrain_epochs,
+            begin=partial(self._use, level + 1),
+        )
+
+    def _use(self, levels: int) -> None:
+        self.levels.fill_(levels)
 
     def _layer_loss(self, level: int, x_in: Tensor, target: Tensor) -> LossTerms:
         """How far a level is from what is decoded from the one above it."""

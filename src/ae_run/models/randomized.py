@@ -18,7 +18,6 @@ in one pass over the data.
 """
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal, cast
@@ -94,26 +93,35 @@ class Model(Autoencoder):
         value = mse(self.decode(self.encode(x_in)), target)
         return LossTerms(value, {"mse": value})
 
-    def stages(self) -> Iterator[Stage]:
+    @property
+    def batchable(self) -> bool:
+        """See `Autoencoder`."""
+        return False
+
+    def stages(self) -> list[Stage]:
         """Fit each layer, then the same layer as part of the deep net."""
-        last = len(self._layers) - 1
+        stages, last = [], len(self._layers) - 1
         for level in range(last + 1):
-            yield self._stage(f"layer {level + 1}", level, deep=False)
+            stages.append(self._stage(f"layer {level + 1}", level, deep=False))
             if self._config.refit:
-                yield self._stage(f"refit {level + 1}", level, deep=True)
+                stages.append(self._stage(f"refit {level + 1}", level, deep=True))
             elif level == last:
                 # Nothing to fit; but the net that is kept and scored is the deep one.
-                yield self._stage("transpose", level, deep=True)
+                stages.append(self._stage("transpose", level, deep=True))
+        return stages
 
     def _stage(self, name: str, level: int, deep: bool) -> Stage:
-        self.position.fill_(2 * level + deep)
         solve = None
         if deep and not self._config.refit:
             solve = _nothing
         elif self._config.solver == "ridge":
             solve = partial(self._solve, level, deep)
         loss = partial(self._layer_loss, level, deep)
-        return Stage(name, loss, [self._layers[level].decoder(deep)], solve=solve)
+        weights = [self._layers[level].decoder(deep)]
+        return Stage(name, loss, weights, begin=partial(self._use, level, deep), solve=solve)
+
+    def _use(self, level: int, deep: bool) -> None:
+        self.position.fill_(2 * level + deep)
 
     def _layer_loss(self, level: int, deep: bool, x_in: Tensor, target: Tensor) -> LossTerms:
         """How far a level is from what its layer decodes."""

@@ -84,8 +84,9 @@ def _folder(path: Path) -> Iterator[RunFolder]:
 
 def _train(planned: Planned, folder: RunFolder) -> None:
     from ae_run.evaluation import evaluate
-    from ae_run.runs import Phases, recorded, start, training_facts
+    from ae_run.recording import Phases, recorded
     from ae_run.training import checkpoints, fit
+    from ae_run.training.run import start, training_facts
 
     raw = planned.raw
     if planned.init_from is not None:

@@ -1,6 +1,6 @@
 """`task=search`: check, fill the study, keep workers going, then write down what was found."""
 
-from ae_run import data, runs
+from ae_run import data
 from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, UserError
@@ -16,10 +16,12 @@ def run(job: Job) -> None:
         RunFailed: the storage is lost, or no trial succeeds.
         Interrupted: it was stopped; the same command goes on.
     """
+    from ae_run.training.run import check_fingerprint
+
     search = prepare.prepare(job)
     dataset = data.load(search.config.data)
     if job.folder is not None:
-        runs.check_fingerprint(job.folder, dataset)
+        check_fingerprint(job.folder, dataset)
     if not len(dataset.validation):
         raise UserError(
             "data.validation_fraction=0: a search compares trials by validation images; "

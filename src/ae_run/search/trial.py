@@ -114,17 +114,19 @@ class Trials:
         facts: dict[str, Any],
     ) -> bool:
         """Train a model; whether it was pruned."""
-        from ae_run import data, runs
+        from ae_run import data
+        from ae_run.recording import Phases, recorded
         from ae_run.training import fit
+        from ae_run.training.run import start, training_facts
 
         dataset = self.dataset if config.data == self.base.data else data.load(config.data)
-        phases, pruned = runs.Phases(), False
+        phases, pruned = Phases(), False
         with phases("prepare"):
-            run = runs.start(config, dataset, folder, self.label, lines)
+            run = start(config, dataset, folder, self.label, lines)
         facts["parameters"] = sum(p.numel() for p in run.model.parameters())
         facts["threads"] = folder.read_json("run.json")["threads"]
-        *_, last = (stage.name for stage in run.model.stages())
-        with folder.lock(), runs.recorded(folder, phases), phases("train"):
+        last = run.model.stages()[-1].name
+        with folder.lock(), recorded(folder, phases), phases("train"):
             loop, epoch = fit(run), 0
             with closing(loop):  # type: ignore[type-var]
                 for row in loop:
@@ -135,7 +137,7 @@ class Trials:
                     facts |= {"epochs": row["epoch"], "stage_epochs": epoch}
                     if pruned:
                         break
-            folder.update_json("run.json", **runs.training_facts(run))
+            folder.update_json("run.json", **training_facts(run))
         with suppress(FileNotFoundError):
             folder.file("resume.pt").unlink()
         return pruned

@@ -1,5 +1,6 @@
-"""Training: the loop in `loop`, and what it calls."""
+"""Training: the loop in `loop`, what it works on in `run`, and what it calls."""
 
-from ae_run.training.loop import Fit, check_monitor, fit
+from ae_run.training.loop import fit
+from ae_run.training.run import Run
 
-__all__ = ["Fit", "check_monitor", "fit"]
+__all__ = ["Run", "fit"]

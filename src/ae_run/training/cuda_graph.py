@@ -21,11 +21,17 @@ their state."""
 class AnyStep(Protocol):
     """What `Step` and its like have in common."""
 
-    optimizer: torch.optim.Optimizer
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Changes the weights; its learning rate is set before each step."""
+
+    @property
+    def names(self) -> list[str]:
+        """The loss terms, and `total`; known from the first step on."""
 
     @property
     def generators(self) -> list[torch.Generator]:
-        """Where its random numbers come from, but for the default generator."""
+        """Where its random numbers come from, except the default generator."""
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
         """Seed what is random in an epoch; return its batches, as positions of images."""
@@ -69,8 +75,27 @@ class GraphStep:
         self._index = torch.empty(0)
         self._output = torch.empty(0)
 
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """See `AnyStep`."""
+        return self._step.optimizer
+
+    @property
+    def names(self) -> list[str]:
+        """See `AnyStep`."""
+        return self._step.names
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """See `AnyStep`."""
+        return self._step.generators
+
+    def start_epoch(self, epoch: int) -> list[Tensor]:
+        """See `AnyStep`."""
+        return self._step.start_epoch(epoch)
+
     def __call__(self, index: Tensor) -> Tensor:
-        """See `Step`; the output is overwritten by the next call."""
+        """See `AnyStep`; the output is overwritten by the next call."""
         if self._failed or index.shape[-1] != self._batch_size:
             return self._step(index)  # the epoch's last, shorter batch
         if self._replay is None:

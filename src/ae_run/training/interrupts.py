@@ -6,11 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ae_run.errors import Interrupted
+
 
 class StopRequest:
     """Whether the run was asked to stop, and by which signal."""
 
     signal_number: int | None = None
+
+    def check(self, where: str) -> None:
+        """Stop here if that was asked for.
+
+        Raises:
+            Interrupted: it was.
+        """
+        if self.signal_number is not None:
+            raise Interrupted(f"stopped {where}", self.signal_number)
 
 
 @contextmanager

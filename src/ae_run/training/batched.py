@@ -18,26 +18,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ae_run.errors import Interrupted
 from ae_run.images import DeviceImages
-from ae_run.models import Autoencoder, _draws
+from ae_run.models import Autoencoder, replica_draws
 from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.interrupts import stop_requests
-from ae_run.training.loop import Fit, fit, history_row, on_graph, save_epoch, train_epoch
+from ae_run.training.loop import (
+    Row,
+    fit,
+    history_row,
+    on_graph,
+    save_epoch,
+    train_epoch,
+)
+from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
+from ae_run.training.run import Run
 from ae_run.training.step import Corruptor, batches, names, summed
-from ae_run.training.step_losses import check_finite
 from ae_run.training.validation import Validator
 
 
-def why_not(run: Fit) -> str | None:
+def why_not(run: Run) -> str | None:
     """Why a run cannot be trained in one batched model with other seeds; None where it can."""
     settings = run.config.train
-    if type(run.model).stages is not Autoencoder.stages:
-        return f"model {run.config.model.name} has stages of its own"
-    if run.config.model.name == "contractive":
-        return "a contractive penalty takes gradients inside the loss"
+    if not run.model.batchable:
+        return f"model {run.config.model.name} has several stages, or a gradient in its loss"
     if settings.patience is not None or settings.plateau is not None:
         return "with train.patience or train.plateau each seed ends at an epoch of its own"
     if settings.snapshot_every is not None:
@@ -45,54 +50,78 @@ def why_not(run: Fit) -> str | None:
     return None
 
 
-def fit_together(runs: Sequence[Fit]) -> Iterator[list[dict[str, Any]]]:
-    """Train runs that differ by their seeds alone; after each epoch is saved, yield their lines.
+def fit_batched(runs: Sequence[Run]) -> Iterator[list[Row]]:
+    """Train runs that differ only by their seeds; after each epoch is saved, yield their lines.
 
     Raises:
         RunFailed: a loss or a validation score of one was not finite.
         Interrupted: the user or the system asked to stop.
     """
-    first = runs[0]
     _catch_up(runs)
-    dtype = precision.dtype(first.precision)
-    saved = [checkpoints.load_resume(run.folder) for run in runs]
-    progresses = [progress for progress, _ in saved]
-    for run, (_, state) in zip(runs, saved, strict=True):
-        run.model.to(run.device, dtype)
-        if state:
-            checkpoints.load_state(run.model, state["model"])
-    (stage,) = first.model.stages()
-    images = DeviceImages(first.dataset.train.images, first.device, dtype)
-    validator = [Validator(r.config, r.dataset.validation, r.device, dtype) for r in runs]
-    step = _Step(runs, images)
-    if saved[0][1]:
-        step.load_optimizers([state["optimizer"] for _, state in saved])
-    take_step = on_graph(first, step)
-    epochs, count, progress = first.config.train.epochs, len(images) * len(runs), progresses[0]
-    bar = ProgressBar(first.folder, f"{len(runs)} seeds", count, progress.stage_epoch, epochs)
-    with stop_requests() as stop, closing(bar):
-        while progress.stage_epoch < epochs:
+    with stop_requests() as stop, closing(BatchedTraining(runs)) as training:
+        while training.progress.stage_epoch < training.epochs:
             started = time.perf_counter()
-            losses = train_epoch(first, step, take_step, progress, epochs, bar, stop)
-            means = losses.means_of_each(step.names, len(images), progress.epoch + 1)
-            step.unstack()
-            trained = (time.perf_counter() - started) / len(runs)
-            lr = float(step.optimizer.param_groups[0]["lr"])
-            rows = []
-            for i, (run, mean) in enumerate(zip(runs, means, strict=True)):
-                started = time.perf_counter()
-                scores = validator[i].scores(run.model)
-                check_finite(scores, progresses[i].epoch + 1)
-                seconds = trained, time.perf_counter() - started
-                rows.append(history_row(progresses[i], stage, lr, mean, scores, seconds))
-                save_epoch(run, progresses[i], rows[-1], step.optimizer_state(i))
-            bar.epoch(rows[0], f"validation_{first.monitor}")
-            yield rows
-            if stop.signal_number is not None:
-                raise Interrupted(f"stopped after epoch {rows[0]['epoch']}", stop.signal_number)
+            losses = train_epoch(training, training.step, stop)
+            yield training.finish_epoch(losses, started)
+            stop.check(f"after epoch {training.progress.epoch}")
 
 
-def _catch_up(runs: Sequence[Fit]) -> None:
+class BatchedTraining:
+    """As `Training`, for R runs of one stage, whose folders are all at the same epoch."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        """Take up the runs' saved states, and put models and images on their device."""
+        first = runs[0]
+        dtype = precision.dtype(first.precision)
+        saved = [checkpoints.load_resume(run.folder) for run in runs]
+        for run, (_, state) in zip(runs, saved, strict=True):
+            run.model.to(run.device, dtype)
+            if state:
+                checkpoints.load_state(run.model, state["model"])
+        (self._stage,) = first.model.stages()
+        self.runs, self.settings = runs, first.config.train
+        self.model: nn.Module = first.model
+        self.images = DeviceImages(first.dataset.train.images, first.device, dtype)
+        self._progresses = [progress for progress, _ in saved]
+        self.progress = self._progresses[0]
+        self.epochs = self.settings.epochs
+        self._validators = [
+            Validator(r.config, r.dataset.validation, r.device, dtype) for r in runs
+        ]
+        self._batched = BatchedStep(runs, self.images)
+        if saved[0][1]:
+            self._batched.load_optimizers([state["optimizer"] for _, state in saved])
+        self.step = on_graph(first, self._batched)
+        count, done = len(self.images) * len(runs), self.progress.stage_epoch
+        self.bar: ProgressBar | None = ProgressBar(
+            first.folder, f"{len(runs)} seeds", count, done, self.epochs
+        )
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def finish_epoch(self, losses: StepLosses, started: float) -> list[Row]:
+        """Score each run on validation and save its epoch; see `Training`."""
+        means = losses.means_of_each(len(self.images), self.progress.epoch + 1)
+        self._batched.unstack()
+        trained = (time.perf_counter() - started) / len(self.runs)
+        rows = []
+        for i, (run, progress) in enumerate(zip(self.runs, self._progresses, strict=True)):
+            started = time.perf_counter()
+            scores = self._validators[i].scores(run.model)
+            check_finite(scores, progress.epoch + 1)
+            seconds = trained, time.perf_counter() - started
+            row = history_row(progress, self._stage, self.step, means[i], scores, seconds)
+            save_epoch(run, progress, row, self._batched.optimizer_state(i))
+            rows.append(row)
+        if self.bar is not None:
+            self.bar.epoch(rows[0], f"validation_{self.runs[0].monitor}")
+        return rows
+
+
+def _catch_up(runs: Sequence[Run]) -> None:
     """Bring all to the same epoch: some may have been saved when the program was killed."""
     done = [checkpoints.load_resume(run.folder)[0].epoch for run in runs]
     for run, epoch in zip(runs, done, strict=True):
@@ -118,10 +147,10 @@ class _Loss(nn.Module):
         return losses.total.mean(), summed(losses)
 
 
-class _Step:
+class BatchedStep:
     """As `Step`, for R replicas: positions (R, B) → loss sums (R, terms + 1)."""
 
-    def __init__(self, runs: Sequence[Fit], images: DeviceImages) -> None:
+    def __init__(self, runs: Sequence[Run], images: DeviceImages) -> None:
         first = runs[0]
         self._runs, self._images = runs, images
         self._bfloat16 = first.precision == "bfloat16"
@@ -168,7 +197,7 @@ class _Step:
         x_in = torch.stack(noisy)
         with (
             torch.autocast(target.device.type, torch.bfloat16, enabled=self._bfloat16),
-            _draws.replicas(self._draws),
+            replica_draws(self._draws),
         ):
             total, sums = self._mapped(self._weights, self._buffers, x_in, target)
         total.sum().backward()  # type: ignore[no-untyped-call]

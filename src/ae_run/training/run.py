@@ -1,42 +1,43 @@
-"""A run from its start to its end: what is checked, recorded in `run.json`, and said.
-
-Used by the tasks and by the search, whose trials are runs too.
-"""
+"""A training run: what it consists of, how it begins, and what `run.json` tells of it."""
 
 import platform
 import shlex
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ae_run import report
+import torch
+
+from ae_run import devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.errors import UserError
+from ae_run.models import Autoencoder
+from ae_run.randomness import derive_seed
 from ae_run.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from ae_run.training import Fit
+from ae_run.training import checkpoints, precision
 
 
-class Phases:
-    """Seconds per phase of a task."""
+@dataclass
+class Run:
+    """What a training run consists of."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    config: Config
+    model: Autoencoder
+    dataset: Dataset
+    folder: RunFolder
+    device: torch.device
+    precision: str
+    """float32, bfloat16 or float64."""
 
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Time a block."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.perf_counter() - started, 3)
+    @property
+    def monitor(self) -> str:
+        """The validation score that picks the best weights."""
+        chosen = self.config.train.monitor
+        return self.model.monitor if chosen == "auto" else chosen
 
 
 def start(
@@ -45,26 +46,20 @@ def start(
     folder: RunFolder | None,
     label: str,
     overrides: Sequence[str],
-) -> "Fit":
-    """Build the model, check what can be checked, then create the run folder or open it.
+) -> Run:
+    """Build the model, check what can be checked, then create or open the run folder.
 
     Args:
         config: of the run.
         dataset: what `config.data` gives.
-        folder: to go on in; None creates `config.run_dir`, or a new one below `outputs/`.
+        folder: to resume in; None creates `config.run_dir`, or a new one below `outputs/`.
         label: `<data>-<model>`, as they were called on the command line.
         overrides: the command line.
 
     Raises:
-        UserError: the model does not fit the data, the device is not there, or the folder
+        UserError: the model does not fit the data, the device does not exist, or the folder
             holds a run on other data.
     """
-    import torch
-
-    from ae_run import devices, models
-    from ae_run.randomness import derive_seed
-    from ae_run.training import Fit, check_monitor, checkpoints, precision
-
     device = devices.resolve(config.device)
     if device.type == "mps" and config.train.precision == "float64":
         raise UserError("train.precision=float64: not on device=mps; choices there: auto, float32")
@@ -83,9 +78,9 @@ def start(
     if config.train.init_from is not None and not (folder and folder.has(checkpoints.RESUME)):
         checkpoints.load_weights(RunFolder.open(config.train.init_from, "train.init_from"), model)
     chosen = known.get("precision") or precision.choose(config.train.precision, model, device)
-    run = Fit(config, model, dataset, folder or RunFolder(Path()), device, chosen)
+    run = Run(config, model, dataset, folder or RunFolder(Path()), device, chosen)
     if len(dataset.validation):
-        check_monitor(run)
+        _check_monitor(run)
     if folder is None:
         run.folder = folder = RunFolder.create(config.run_dir, label)
         folder.write_yaml("config.yaml", config.dump())
@@ -124,94 +119,8 @@ def _data_line(dataset: Dataset) -> str:
     return f"{line}; exact twins: {twins}" if any(dataset.twins.values()) else line
 
 
-@contextmanager
-def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterator[None]:
-    """Keep `run.json` and the page true however the task ends, and explain the ending.
-
-    Without `training`, the task only looks at a run again: how that ended stays as it was.
-    """
-    resume = f"go on with: ae-run resume={shlex.quote(str(folder.path))}"
-    before = folder.read_json("run.json")
-    started = time.perf_counter()
-
-    def record(status: str, error: str | None = None) -> None:
-        if not training:
-            status, error = before.get("status", status), before.get("error")
-            if trained(folder):
-                status, error = "finished", None
-        wall = round(before.get("wall_seconds", 0) + time.perf_counter() - started, 3)
-        seconds = before.get("phases", {}) | phases.seconds
-        folder.update_json(
-            "run.json", status=status, error=error, wall_seconds=wall, phases=seconds
-        )
-        if status != "finished":
-            with suppress(UserError):
-                report.write(folder)
-
-    try:
-        yield
-    except Interrupted as stop:
-        record("interrupted")
-        stop.args = (f"{stop}; {_finished_epochs(folder)}; {resume}",)
-        raise
-    except KeyboardInterrupt:
-        record("interrupted")
-        raise Interrupted(f"stopped; {resume}") from None
-    except OSError as error:
-        what = f"{error.filename or folder.path}: {error.strerror or error}"
-        with suppress(OSError):  # there may be no room for this either
-            record("failed", error=what)
-        raise RunFailed(f"{what}; {_finished_epochs(folder)}; {resume}") from None
-    except Exception as error:
-        record("failed", error=str(error))
-        if "out of memory" in str(error).lower():
-            hint = "; try a smaller train.batch_size or evaluate.batch_size"
-            raise RunFailed(f"{error}{hint}".replace("\n", " ")) from None
-        raise
-    record("finished")
-
-
-def epochs_saved(folder: RunFolder) -> int:
-    """How many finished epochs the folder holds."""
-    return len(folder.read_csv("history.csv"))
-
-
-def trained(folder: RunFolder) -> bool:
-    """Whether the training went through to its end, as `training_facts` noted then."""
-    return folder.read_json("run.json").get("epochs_done") == epochs_saved(folder)
-
-
-def note_scored(folder: RunFolder) -> None:
-    """Note which weights the scores in the folder are of."""
-    folder.update_json("run.json", epochs_scored=epochs_saved(folder), epochs_drawn=None)
-
-
-def scored(folder: RunFolder) -> bool:
-    """Whether the scores in the folder are there, and of the last training."""
-    there = folder.has("metrics.json") and folder.has("artifacts.npz")
-    return there and folder.read_json("run.json").get("epochs_scored") == epochs_saved(folder)
-
-
-def note_drawn(folder: RunFolder) -> None:
-    """Note which scores the figures and the page are of."""
-    folder.update_json("run.json", epochs_drawn=epochs_saved(folder))
-
-
-def drawn(folder: RunFolder) -> bool:
-    """Whether figures and page are there, and of the last scores."""
-    known = folder.read_json("run.json").get("epochs_drawn")
-    return folder.has("report.html") and known == epochs_saved(folder)
-
-
-def _finished_epochs(folder: RunFolder) -> str:
-    count = epochs_saved(folder)
-    return f"{count} finished epoch{'' if count == 1 else 's'} saved"
-
-
-def training_facts(run: "Fit") -> dict[str, Any]:
+def training_facts(run: Run) -> dict[str, Any]:
     """What `run.json` tells of a finished training."""
-    from ae_run.training import checkpoints
-
     progress, _ = checkpoints.load_resume(run.folder)
     seconds = [row["train_seconds"] for row in progress.history]
     # The first epoch warms up allocators and caches.
@@ -225,7 +134,7 @@ def training_facts(run: "Fit") -> dict[str, Any]:
 
 
 def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
-    """Refuse to go on with other data than the run began with."""
+    """Refuse other data than the run began with."""
     known = folder.read_json("run.json").get("data")
     if known is None:
         raise UserError(f"{folder.path}: holds no trained model of its own")
@@ -238,6 +147,16 @@ def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
         )
 
 
+def _check_monitor(run: Run) -> None:
+    """Refuse a `train.monitor` that the model has no score of."""
+    known = sorted(run.model.score_names())
+    if run.monitor not in known:
+        raise UserError(
+            f"train.monitor={run.monitor}: model {run.config.model.name} has no such score; "
+            f"choices: {', '.join(known)}"
+        )
+
+
 def _versions() -> dict[str, str]:
     packages = ("ae-run", "torch", "numpy", "scikit-learn", "hydra-core")
     return {name: version(name) for name in packages} | {"python": platform.python_version()}
@@ -245,7 +164,7 @@ def _versions() -> dict[str, str]:
 
 def _git_revision() -> str | None:
     """The checkout's commit, with `+changes` where it has uncommitted ones; None elsewhere."""
-    here = Path(__file__).parents[2]
+    here = Path(__file__).parents[3]
     if not (here / ".git").exists():
         return None
     try:

@@ -12,6 +12,8 @@ class StepLosses:
     """Sums over the images of each step: one row per step, one column per loss term."""
 
     def __init__(self, steps: int) -> None:
+        self.names: list[str] = []
+        """The loss terms, one per column; to be set before the means are read."""
         self._steps = steps
         self._rows: Tensor | None = None
 
@@ -21,22 +23,20 @@ class StepLosses:
             self._rows = row.new_zeros(self._steps, *row.shape)
         self._rows[step] = row
 
-    def means(self, names: Sequence[str], images: int, epoch: int) -> dict[str, float]:
+    def means(self, images: int, epoch: int) -> dict[str, float]:
         """Each term's mean over the epoch's images.
 
         Raises:
             RunFailed: a loss was not finite; the message names the term, epoch and step.
         """
         assert self._rows is not None
-        return _means(self._rows.cpu().double(), names, images, epoch)
+        return _means(self._rows.cpu().double(), self.names, images, epoch)
 
-    def means_of_each(
-        self, names: Sequence[str], images: int, epoch: int
-    ) -> list[dict[str, float]]:
+    def means_of_each(self, images: int, epoch: int) -> list[dict[str, float]]:
         """The same for each of R replicas."""
         assert self._rows is not None
         rows = self._rows.cpu().double()
-        return [_means(rows[:, i], names, images, epoch) for i in range(rows.shape[1])]
+        return [_means(rows[:, i], self.names, images, epoch) for i in range(rows.shape[1])]
 
 
 def _means(rows: Tensor, names: Sequence[str], images: int, epoch: int) -> dict[str, float]:

@@ -7,9 +7,9 @@ import torch
 from command_line import FAST
 from training_runs import make
 
-from ae_run.models import _draws
-from ae_run.training import checkpoints, fit, together
-from ae_run.training.together import fit_together, why_not
+from ae_run.models import dropout
+from ae_run.training import batched, checkpoints, fit
+from ae_run.training.batched import fit_batched, why_not
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 SEEDS = (0, 1, 2)
@@ -35,7 +35,7 @@ def test_in_float64_every_seed_has_the_losses_that_it_has_alone(options):
     # With a step per epoch, the history shows the loss of every step.
     options = (*EXACT, "train.epochs=20", "train.batch_size=80", *options)
     alone = [list(fit(run)) for run in runs("alone", *options)]
-    rows = list(fit_together(runs("together", *options)))
+    rows = list(fit_batched(runs("together", *options)))
     for i in range(len(SEEDS)):
         for one, found in zip(alone[i], rows, strict=True):
             for name in ("train_total", "validation_mse", "lr"):
@@ -47,7 +47,7 @@ def test_folders_hold_what_a_run_of_one_seed_leaves():
     alone, group = runs("alone", *options), runs("together", *options)
     for run in alone:
         list(fit(run))
-    list(fit_together(group))
+    list(fit_batched(group))
     for one, other in zip(alone, group, strict=True):
         mine, its = (checkpoints.load_resume(run.folder) for run in (one, other))
         assert mine[0].epoch == its[0].epoch == 7
@@ -59,8 +59,8 @@ def test_folders_hold_what_a_run_of_one_seed_leaves():
 
 
 def test_a_group_goes_on_where_it_was_stopped_and_those_behind_catch_up():
-    whole = list(fit_together(runs("whole", *EXACT)))
-    stopped = fit_together(runs("stopped", *EXACT))
+    whole = list(fit_batched(runs("whole", *EXACT)))
+    stopped = fit_batched(runs("stopped", *EXACT))
     for _ in range(3):
         next(stopped)
     stopped.close()
@@ -68,7 +68,7 @@ def test_a_group_goes_on_where_it_was_stopped_and_those_behind_catch_up():
     ahead = fit(make("stopped0", "seed=0", *EXACT))
     next(ahead)
     ahead.close()
-    rest = list(fit_together(runs("stopped", *EXACT)))
+    rest = list(fit_batched(runs("stopped", *EXACT)))
     assert [row[0]["epoch"] for row in rest] == [5, 6, 7]
     for one, other in zip(whole[4:], rest, strict=True):
         for i in range(len(SEEDS)):
@@ -93,16 +93,16 @@ def test_what_cannot_be_batched_is_told(options, reason):
 def test_a_loss_that_is_not_finite_stops_the_group_and_keeps_what_was_finished():
     group = runs("a", "train.lr=1e30", "train.optimizer=sgd", "train.schedule=constant")
     with pytest.raises(Exception, match="not finite"):
-        list(fit_together(group))
+        list(fit_batched(group))
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
     torch.manual_seed(0)
     x = torch.ones(40, 8, 10, 10).to(memory_format=torch.channels_last)
-    y = _draws.dropout(x, 0.25, training=True)
+    y = dropout(x, 0.25, training=True)
     assert (y == 0).double().mean().item() == pytest.approx(0.25, abs=0.01)
     assert y.mean().item() == pytest.approx(1, abs=0.02)
-    assert _draws.dropout(x, 0.25, training=False) is x
+    assert dropout(x, 0.25, training=False) is x
 
 
 def test_the_command_sums_up_several_seeds(cli):
@@ -140,7 +140,7 @@ def test_impossible_numbers_of_seeds_are_refused(args, words, cli):
 def test_on_a_gpu_the_group_is_captured_and_close_to_each_seed_alone():
     gpu = torch.device("cuda")
     group = [make(f"g{seed}", f"seed={seed}", device=gpu) for seed in SEEDS]
-    rows = list(together.fit_together(group))
+    rows = list(batched.fit_batched(group))
     for i, seed in enumerate(SEEDS):
         alone = list(fit(make(f"a{seed}", f"seed={seed}", device=gpu)))
         assert rows[-1][i]["train_total"] == pytest.approx(alone[-1]["train_total"], rel=0.05)

@@ -1,0 +1,74 @@
+"""What data sources give, and what the rest of the program gets of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set before it is split: uint8 images `(N, C, H, W)` and int64 labels `(N,)`."""
+
+    images: np.ndarray
+    """Of train and validation together."""
+    labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+    """Indexed by label."""
+    skipped: tuple[str, ...] = ()
+    """Files that could not be read."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split: uint8 images `(N, C, H, W)` and int64 labels `(N,)`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The splits of a data set. Only evaluation may read the test split, by `open_test`."""
+
+    train: Part
+    validation: Part
+    _test: Part = field(repr=False)
+    class_names: tuple[str, ...]
+    skipped: tuple[str, ...]
+    twins: dict[str, int]
+    """Exact duplicates across splits: how many images of one split also occur in another."""
+    fingerprint: str
+    """Hex digest of all splits, in order."""
+
+    def open_test(self) -> Part:
+        """The test split; never to be called by code that trains, tunes or selects."""
+        return self._test
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        c, h, w = self.train.images.shape[1:]
+        return c, h, w
+
+    @property
+    def mean_pixel(self) -> float:
+        """Mean of all training pixels, in [0, 1]."""
+        return float(self.train.images.mean() / 255)
+
+    def summary(self) -> dict[str, object]:
+        """The description of the data in `run.json`."""
+        sizes = {"train": len(self.train), "validation": len(self.validation)}
+        return {
+            "images": sum(sizes.values()) + len(self._test),
+            **sizes,
+            "test": len(self._test),
+            "image_shape": list(self.image_shape),
+            "skipped": list(self.skipped),
+            "twins": self.twins,
+            "fingerprint": self.fingerprint,
+        }

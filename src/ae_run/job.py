@@ -1,0 +1,114 @@
+"""From a composed config to a job: what one task is to do, still without torch.
+
+A task that reads a run folder (`resume=…`, or `run=…`) takes that run's own config, changed by
+what the command line says explicitly, as far as the task allows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ae_run.components import PACKAGES
+from ae_run.config import PLAIN_TASK, Config, validate
+from ae_run.errors import UserError
+from ae_run.run_folder import RunFolder
+from ae_run.task_table import Task
+
+
+@dataclass(frozen=True)
+class Job:
+    """A validated config, with what only the command line knows."""
+
+    config: Config
+    raw: dict[str, Any]
+    """The same as plain containers, for the search."""
+    overrides: list[str]
+    label: str
+    """`<data>-<model>`, as they were called on the command line."""
+    folder: RunFolder | None
+    """The run folder that the task reads or resumes."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """The option of each config group."""
+
+
+def job_for(
+    task: Task, raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str]
+) -> Job:
+    """Validate what a command line composed to, and open the run folder that it names.
+
+    Args:
+        task: to be run.
+        raw: the composed config.
+        overrides: of the command line.
+        choices: the option of each config group.
+
+    Raises:
+        UserError: the config is invalid, or does not go with the task or its run folder.
+    """
+    key, name = task.run_key, raw["task"]
+    other = {"run": "resume", "resume": "run"}[key]
+    if raw.get(other) is not None:
+        raise UserError(f"{other}={raw[other]}: does not go with task={name}; use {key}=RUN_DIR")
+    folder, label = None, None
+    if raw.get(key) is not None:
+        folder = RunFolder.open(str(raw[key]), key)
+        if task.may_change is not None:
+            raw = _existing(folder, raw, overrides, task.may_change, key)
+            label = folder.path.parent.name
+    elif task.needs_run:
+        raise UserError(f"task={name}: needs a run folder: {key}=RUN_DIR")
+    config = validate(raw, _touched(overrides), task.checks_components)
+    if label is None:
+        label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
+    return Job(config, raw, list(overrides), label, folder, choices)
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _touched(overrides: Sequence[str]) -> set[str]:
+    """The component groups in which the command line sets a key."""
+    keys = [_key(override) for override in overrides]
+    if "experiment" in keys:
+        return set(PACKAGES)
+    return {key.partition(".")[0] for key in keys if "." in key} & set(PACKAGES)
+
+
+def _existing(
+    folder: RunFolder,
+    raw: dict[str, Any],
+    overrides: Sequence[str],
+    may_change: tuple[str, ...],
+    run_key: str,
+) -> dict[str, Any]:
+    """The folder's config with the explicit overrides applied."""
+    saved = folder.read_config()
+    schedule = saved["train"]["schedule"]
+    for path in map(_key, overrides):
+        if path in ("task", run_key):
+            continue
+        if path == "train.epochs" and path in may_change and schedule != "constant":
+            raise UserError(
+                f"train.epochs: cannot change on resume under train.schedule={schedule}, whose "
+                "learning rate depends on it; only under train.schedule=constant"
+            )
+        if not any(path == key or path.startswith(f"{key}.") for key in may_change):
+            allowed = [key for key in may_change if key != "train.epochs" or schedule == "constant"]
+            may = ", ".join(allowed) or "nothing"
+            raise UserError(
+                f"{path}: cannot change for {run_key}={raw[run_key]}; may change: {may}"
+            )
+        _copy(raw, saved, path.split("."))
+    return saved | PLAIN_TASK | {"task": raw["task"], run_key: str(folder.path)}
+
+
+def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
+    """Take one value over; its whole group if the saved config has no such group."""
+    key = path[0]
+    if key not in source:  # ~KEY
+        target.pop(key, None)
+    elif len(path) == 1 or not isinstance(target.get(key), dict):
+        target[key] = source[key]
+    else:
+        _copy(source[key], target[key], path[1:])

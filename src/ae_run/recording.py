@@ -1,0 +1,81 @@
+"""How a task goes and ends: kept true in `run.json`, and explained.
+
+Used by the tasks, by the trials of a search and by the reports.
+"""
+
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from ae_run import report
+from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.run_folder import RunFolder
+
+
+class Phases:
+    """Seconds per phase of a task."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a block."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - started, 3)
+
+
+@contextmanager
+def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterator[None]:
+    """Keep `run.json` and the page true however the task ends, and explain the ending.
+
+    Without `training`, the task only looks at a run again: how that ended stays as it was.
+    """
+    resume = f"resume with: ae-run resume={shlex.quote(str(folder.path))}"
+    before = folder.read_json("run.json")
+    started = time.perf_counter()
+
+    def record(status: str, error: str | None = None) -> None:
+        if not training:
+            status, error = before.get("status", status), before.get("error")
+            if folder.is_current("trained"):
+                status, error = "finished", None
+        wall = round(before.get("wall_seconds", 0) + time.perf_counter() - started, 3)
+        seconds = before.get("phases", {}) | phases.seconds
+        folder.update_json(
+            "run.json", status=status, error=error, wall_seconds=wall, phases=seconds
+        )
+        if status != "finished":
+            with suppress(UserError):
+                report.write(folder)
+
+    try:
+        yield
+    except Interrupted as stop:
+        record("interrupted")
+        stop.args = (f"{stop}; {_epochs(folder)}; {resume}",)
+        raise
+    except KeyboardInterrupt:
+        record("interrupted")
+        raise Interrupted(f"stopped; {resume}") from None
+    except OSError as error:
+        what = f"{error.filename or folder.path}: {error.strerror or error}"
+        with suppress(OSError):  # there may be no room for this either
+            record("failed", error=what)
+        raise RunFailed(f"{what}; {_epochs(folder)}; {resume}") from None
+    except Exception as error:
+        record("failed", error=str(error))
+        if "out of memory" in str(error).lower():
+            hint = "; try a smaller train.batch_size or evaluate.batch_size"
+            raise RunFailed(f"{error}{hint}".replace("\n", " ")) from None
+        raise
+    record("finished")
+
+
+def _epochs(folder: RunFolder) -> str:
+    count = folder.epochs_saved()
+    return f"{count} finished epoch{'' if count == 1 else 's'} saved"

@@ -1,0 +1,120 @@
+"""Base classes and shared types of the config, without torch.
+
+Each component's own options stand beside its code, in its module's `Config`, which extends the
+base of its group here.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    create_model,
+)
+
+from ae_run import components
+from ae_run.errors import UserError
+
+
+class Schema(BaseModel):
+    """Frozen, strict about types, closed to unknown keys, and without NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
+Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+Pair = Annotated[Naturals, Field(min_length=2, max_length=2)]
+Pairs = Annotated[tuple[Pair, ...], Field(strict=False)]
+FractionPair = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
+FractionPairs = Annotated[tuple[FractionPair, ...], Field(strict=False)]
+Levels = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
+
+
+class ComponentConfig(Schema):
+    """Options of a component; `name` is its file."""
+
+    name: str
+
+
+class DataConfig(ComponentConfig):
+    """Options that every data set has."""
+
+    limit: Positive | None
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)]
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    suggested_epochs: Positive
+
+
+class FileDataConfig(DataConfig):
+    """Options of a data set that lies in files below a root folder."""
+
+    root: str | None
+
+
+class DownloadConfig(FileDataConfig):
+    """Options of a data set that can be downloaded."""
+
+    download: bool
+    mirrors: Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class CorruptionConfig(ComponentConfig):
+    """Options of a corruption."""
+
+
+class ModelConfig(ComponentConfig):
+    """Options that every model has."""
+
+    latent_dim: Positive
+    requires_corruption: bool = Field(default=False, exclude_if=lambda value: not value)
+
+
+_BASES: dict[str, type[ComponentConfig]] = {
+    "data": DataConfig,
+    "corruption": CorruptionConfig,
+    "model": ModelConfig,
+}
+_UNCHECKED = {
+    group: create_model(f"Any{base.__name__}", __base__=base, __cls_kwargs__={"extra": "allow"})
+    for group, base in _BASES.items()
+}
+"""A component whose options are kept as they are given, without importing its module."""
+
+
+def unchecked(info: ValidationInfo) -> Collection[str]:
+    """The component groups whose options a validation leaves unchecked."""
+    groups: Collection[str] = (info.context or {}).get("unchecked", ())
+    return groups
+
+
+def _component(group: str) -> BeforeValidator:
+    """Validate a mapping by the `Config` of the component that its `name` picks."""
+
+    def validate(value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        name = str(value.get("name"))
+        if group in unchecked(info):
+            options = {str(key): option for key, option in value.items()}
+            return _UNCHECKED[group].model_construct(**options | {"name": name})
+        try:
+            module = components.module(group, name)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return module.Config.model_validate(dict(value))
+
+    return BeforeValidator(validate)
+
+
+AnyData = Annotated[SerializeAsAny[DataConfig], _component("data")]
+AnyCorruption = Annotated[SerializeAsAny[CorruptionConfig], _component("corruption")]
+AnyModel = Annotated[SerializeAsAny[ModelConfig], _component("model")]

@@ -1,0 +1,51 @@
+"""Scoring a run folder: its best weights on the test set, and the same for its other seeds."""
+
+import torch
+
+from ae_run import evaluation, models
+from ae_run.config import Config, validate
+from ae_run.data import Dataset
+from ae_run.evaluation import seeds
+from ae_run.models import Autoencoder
+from ae_run.run_folder import REPLICAS, RunFolder
+from ae_run.training import checkpoints, replicas
+
+_SHOWN = {"latent": None, "convergence": None, "tsne": ()}
+"""What only the figures of the first seed show."""
+
+
+def score(
+    folder: RunFolder, config: Config, model: Autoencoder, dataset: Dataset, device: torch.device
+) -> None:
+    """Load the folder's best weights into the model, and score it on test."""
+    checkpoints.load_weights(folder, model)
+    evaluation.evaluate(config, model, dataset, folder, device)
+    folder.mark("scored")
+
+
+def score_seeds(
+    folder: RunFolder, config: Config, dataset: Dataset, device: torch.device, again: bool
+) -> bool:
+    """Score the other seeds of a run as its first one; then sum up.
+
+    Args:
+        folder: of the first seed.
+        config: whose `evaluate` says what to score.
+        dataset: which they were trained on.
+        device: to score on.
+        again: whether to score those that have scores.
+
+    Returns:
+        Whether anything was scored.
+    """
+    what = config.evaluate.model_copy(update=_SHOWN)
+    others, new = replicas.folders(folder), False
+    for other in others:
+        if again or not other.is_current("scored"):
+            own = validate(other.read_config()).model_copy(update={"evaluate": what})
+            score(other, own, models.build(own.model, dataset.image_shape), dataset, device)
+            new = True
+        other.update_json("run.json", status="finished")
+    if others:
+        folder.write_json(REPLICAS, seeds.summary([folder, *others]))
+    return new

@@ -1,0 +1,67 @@
+"""The tasks of the command line, a row each; imports nothing of what they need."""
+
+import pkgutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ae_run.job import Job
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its help, its code, and what it does with an existing run folder."""
+
+    help: str
+    function: str
+    """`module:name`, called with the job; imported only then, since it may import torch."""
+    run_key: str = "run"
+    """The config key that names an existing run folder."""
+    needs_run: bool = True
+    may_change: tuple[str, ...] | None = ()
+    """The keys that may change in the run's config; None: the task keeps its own config."""
+    checks_components: bool = True
+    """Whether the components' own options are checked, which may import torch."""
+
+    def run(self, job: "Job") -> None:
+        """Do it.
+
+        Raises:
+            UserError: the request is invalid.
+            RunFailed: it failed.
+            Interrupted: it was stopped.
+        """
+        pkgutil.resolve_name(self.function)(job)
+
+
+TASKS = {
+    "train": Task(
+        "train, score on test, draw figures and write a page (the default)",
+        "ae_run.tasks:train",
+        run_key="resume",
+        needs_run=False,
+        may_change=("device", "data.root", "data.path", "train.epochs", "figures"),
+    ),
+    "search": Task(
+        "try many values of the keys in search.space, then train with the best",
+        "ae_run.search.task:run",
+        needs_run=False,
+        may_change=None,
+    ),
+    "evaluate": Task(
+        "score a finished run again: run=RUN_DIR",
+        "ae_run.tasks:evaluate",
+        may_change=("device", "data.root", "data.path", "evaluate", "figures"),
+    ),
+    "figures": Task(
+        "draw a run's figures again from its arrays, without torch: run=RUN_DIR",
+        "ae_run.tasks:figures",
+        may_change=("figures",),
+        checks_components=False,
+    ),
+    "report": Task(
+        "write a run's page again: run=RUN_DIR",
+        "ae_run.tasks:report",
+        checks_components=False,
+    ),
+}

@@ -1,0 +1,68 @@
+"""`train.replicas`: the same run with further seeds, for a mean and a standard deviation.
+
+The run itself has the first seed. Those after it lie in its folder, `replicas/seed-<n>/`, each
+with the files of a run of its own, except figures and page.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ae_run.run_folder import RunFolder
+from ae_run.training import batched
+from ae_run.training.loop import fit
+from ae_run.training.run import Run, start, training_facts
+
+FOLDER = "replicas"
+
+
+def start_others(run: Run, overrides: Sequence[str]) -> list[Run]:
+    """The runs with the seeds after the first one's, new or to be resumed."""
+    others = []
+    for seed in range(run.config.seed + 1, run.config.seed + run.config.train.replicas):
+        config = run.config.changed({"seed": seed, "train.replicas": 1})
+        folder = RunFolder(run.folder.file(FOLDER) / f"seed-{seed}", quiet=True)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        label = run.folder.read_json("run.json")["label"]
+        others.append(start(config, run.dataset, folder, label, overrides))
+    return others
+
+
+def fit_all(run: Run, others: Sequence[Run]) -> Iterator[None]:
+    """Train all; yield after each epoch. On CUDA in one batched model, where that is possible.
+
+    On a CPU, a batched model is no faster than one model after the other.
+    """
+    with _status(others):
+        reason = batched.why_not(run) if others else None
+        if others and run.device.type == "cuda" and reason is None:
+            for _ in batched.fit_batched([run, *others]):
+                yield
+        else:
+            if others and run.device.type == "cuda":
+                run.folder.say(f"seeds are trained one after the other: {reason}")
+            for one in (run, *others):
+                for _ in fit(one):
+                    yield
+        for other in others:
+            other.folder.update_json("run.json", **training_facts(other))
+
+
+@contextmanager
+def _status(others: Sequence[Run]) -> Iterator[None]:
+    """Keep the status in every `run.json` true."""
+    try:
+        yield
+    except BaseException:
+        for other in others:
+            if other.folder.read_json("run.json")["status"] == "running":
+                other.folder.update_json("run.json", status="interrupted")
+        raise
+
+
+def folders(folder: RunFolder) -> list[RunFolder]:
+    """The folders of a run's other seeds, by seed."""
+    paths = folder.file(FOLDER).glob("seed-*")
+    return [
+        RunFolder(path, quiet=True)
+        for path in sorted(paths, key=lambda path: int(path.name.split("-")[1]))
+    ]

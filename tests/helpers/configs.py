@@ -1,0 +1,11 @@
+"""Configs as a command line gives them."""
+
+from functools import cache
+
+from ae_run.config import Config, compose, validate
+
+
+@cache
+def configured(*overrides: str) -> Config:
+    """The validated config of these overrides; composed once per test process."""
+    return validate(compose(*overrides))
