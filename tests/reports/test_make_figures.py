@@ -87,13 +87,12 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     report, store = spec.load("tiny"), Store(tmp_path / "store")
     planned = Planner().runs(report, "curve", "full", 1)[0]
     path = store.path(planned.digest)
-    from ae_run.config import validate
     from ae_run.data import load
     from ae_run.run_folder import RunFolder
     from ae_run.training import fit
     from ae_run.training.run import start
 
-    config = validate(planned.raw)
+    config = planned.config
     path.mkdir(parents=True)
     run = start(config, load(config.data), RunFolder(path, quiet=True), "digits-conv_ae", ())
     next(iter(fit(run)))

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ae_run.config import Config
 from ae_run.figures import _style
 from ae_run.figures._images import Block, grid_figure, wrap
 from ae_run.figures._run_data import RunData
@@ -19,7 +20,8 @@ STYLE = _style.make("default", 60)
 
 
 def _found(run: RunData, budget: str = "full", name: str = "a") -> Found:
-    plan = Planned("r", name, budget, 0, None, (), {}, "d", frozenset())
+    config = Config.model_construct()
+    plan = Planned("r", name, budget, 0, None, (), config, "d", frozenset())
     return Found(name, (plan,), (run,), (budget,))
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from ae_run.config import DataConfig, validate
+from ae_run.config import DataConfig
 from ae_run.data import Dataset, load
 from ae_run.errors import AeRunError, Interrupted, UserError
 from ae_run.reports import store
@@ -88,11 +88,10 @@ def _train(planned: Planned, folder: RunFolder) -> None:
     from ae_run.training import checkpoints, fit
     from ae_run.training.run import start, training_facts
 
-    raw = planned.raw
+    config, phases = planned.config, Phases()
     if planned.init_from is not None:
         start_from = folder.path.parent / planned.init_from.digest
-        raw = raw | {"train": raw["train"] | {"init_from": str(start_from)}}
-    config, phases = validate(raw), Phases()
+        config = config.changed({"train.init_from": str(start_from)})
     with phases("data"):
         dataset = _dataset(config.data)
     run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())

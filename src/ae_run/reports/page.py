@@ -82,12 +82,9 @@ def _row(line: Line, report: Report) -> dict[str, Any]:
         "label": row.label,
         "unit": row.unit,
         "report": row.report if isinstance(row.report, str) else _as_given(row.report),
-        "as_report": _side(line.as_report, row.as_report),
-        "ours": _side(line.ours, row.ours),
+        "as_report": _side(line.as_report, row.as_report, line.within),
+        "ours": _side(line.ours, row.ours, line.reached),
         "baselines": [(_BASELINES[name], number(v)) for name, v in line.baselines.items()],
-        "within": line.within,
-        "reached": line.reached,
-        "status": line.status,
         "aims": _aims(row),
         "tags": _tags(line),
         "note": line.note(),
@@ -112,13 +109,14 @@ def _aims(row: Row) -> list[str]:
     return aims
 
 
-def _side(side: Side | None, name: str | None) -> dict[str, Any]:
+def _side(side: Side | None, name: str | None, good: bool | None) -> dict[str, Any]:
     if side is None:
-        return {"text": "" if name is None else "not run", "importance": ""}
+        return {"text": "" if name is None else "not run", "importance": "", "look": ""}
+    look = {True: "ok", False: "no", None: ""}[good if side.budget == "full" else None]
     spread = "" if side.sd is None else f" ± {number(side.sd, 2)}"
     share = side.search.get("importance")
     importance = "" if share is None else f"{share:.0%}"
-    return {"text": number(side.value) + spread, "importance": importance}
+    return {"text": number(side.value) + spread, "importance": importance, "look": look}
 
 
 def _tags(line: Line) -> list[tuple[str, tuple[str, ...]]]:

@@ -1,6 +1,5 @@
 """From a report to runs: composed, validated, and named by a digest of what decides the result."""
 
-import copy
 import hashlib
 import json
 import shlex
@@ -9,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ae_run import components, data
-from ae_run.config import Config, validate
+from ae_run import data
+from ae_run.config import Config, compose, validate
 from ae_run.errors import UserError
 from ae_run.reports.metrics import beside
 from ae_run.reports.spec import Report, Value
@@ -45,8 +44,8 @@ class Planned:
     point: Value | None
     """The sweep's value."""
     overrides: tuple[str, ...]
-    raw: dict[str, Any]
-    """The composed config, without `train.init_from`."""
+    config: Config
+    """Without `train.init_from`."""
     digest: str
     keeps: frozenset[str]
     """Parts of the finished run that stay beside its numbers: `PICTURES` where a figure shows it,
@@ -83,7 +82,7 @@ class Planner:
     def __init__(self, download: bool = True) -> None:
         """Without `download`, data that is not there is an error."""
         self._download = download
-        self._composed: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._configs: dict[tuple[str, ...], Config] = {}
         self._fingerprints: dict[str, str] = {}
 
     def runs(self, report: Report, name: str, budget: str, seeds: int) -> list[Planned]:
@@ -113,11 +112,8 @@ class Planner:
         changes: dict[str, Value] = {**run.changes(budget), "seed": seed}
         if run.sweep is not None and point is not None:
             changes[run.sweep.key] = point
-        raw = copy.deepcopy(self.compose(run.overrides))
         try:
-            for key, value in changes.items():
-                _set(raw, key, value)
-            config = validate(raw)
+            config = self.config(run.overrides).changed(changes)
         except UserError as error:
             raise UserError(f"report {report.name}, run {name}: {error}") from None
         before = None
@@ -132,35 +128,22 @@ class Planner:
             seed=seed,
             point=point,
             overrides=tuple(overrides),
-            raw=config.dump(),
+            config=config,
             digest=self._digest(config, before),
             keeps=frozenset(),
             init_from=before,
         )
         return replace(planned, keeps=_keeps(report, name, planned, name))
 
-    def compose(self, overrides: Iterable[str]) -> dict[str, Any]:
-        """The plain config that a command line gives."""
-        from hydra import compose, initialize_config_dir
-        from hydra.errors import HydraException
-        from omegaconf import OmegaConf
-
+    def config(self, overrides: Iterable[str]) -> Config:
+        """The config that a command line gives."""
         key = tuple(overrides)
-        if key not in self._composed:
-            try:
-                with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-                    config = compose("config", overrides=list(key))
-            except HydraException as error:
-                raise UserError(f"{shlex.join(key)}: {' '.join(str(error).split())}") from None
-            raw: Any = OmegaConf.to_container(config, resolve=True)
-            self._composed[key] = raw
-        return self._composed[key]
+        if key not in self._configs:
+            self._configs[key] = validate(compose(*key))
+        return self._configs[key]
 
-    def fingerprint(self, overrides: Iterable[str]) -> str:
-        """That of the images behind a command line."""
-        return self._fingerprint(validate(self.compose(overrides)))
-
-    def _fingerprint(self, config: Config) -> str:
+    def fingerprint(self, config: Config) -> str:
+        """That of the images behind a config."""
         source = json.dumps(config.dump()["data"], sort_keys=True)
         if source not in self._fingerprints:
             where = config.data
@@ -173,7 +156,7 @@ class Planner:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
-        content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprint(config)}
+        content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
         content["init_from"] = before.digest if before else None
         text = json.dumps(_without_null(content), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -205,14 +188,3 @@ def _without_null(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     return {key: _without_null(one) for key, one in content.items() if one is not None}
-
-
-def _set(raw: dict[str, Any], key: str, value: Value) -> None:
-    """Set a key of a composed config: composing again for every run would take minutes."""
-    place: Any = raw
-    *path, leaf = key.split(".")
-    for part in path:
-        place = place.get(part) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or leaf not in place:
-        raise UserError(f"{key}: no such key")
-    place[leaf] = value

@@ -42,15 +42,14 @@ def tags(run: Planned, full: Planned) -> tuple[str, ...]:
     """The budget of a run, and what it leaves out of the report's own; one tag each."""
     if run.budget == "full":
         return ("full",)
-    now, whole = run.raw, full.raw
+    now, whole = run.config, full.config
     parts = ["quick"] + ["settings of ours"] * run.stand_in
-    if now["train"]["epochs"] != whole["train"]["epochs"]:
-        parts.append(f"{now['train']['epochs']}/{whole['train']['epochs']} epochs")
-    if now["data"]["limit"] != whole["data"]["limit"]:
-        parts.append(f"{now['data']['limit']:,} images")
-    parts += [
-        f"{key.replace('_', ' ')} {now['train'][key]} for {whole['train'][key]}"
-        for key in ("batch_size", "lr", "schedule", "patience", "optimizer")
-        if now["train"][key] != whole["train"][key] and not run.stand_in
-    ]
+    if now.train.epochs != whole.train.epochs:
+        parts.append(f"{now.train.epochs}/{whole.train.epochs} epochs")
+    if now.data.limit != whole.data.limit:
+        parts.append(f"{now.data.limit:,} images")
+    for key in ("batch_size", "lr", "schedule", "patience", "optimizer"):
+        mine, theirs = getattr(now.train, key), getattr(whole.train, key)
+        if mine != theirs:
+            parts.append(f"{key.replace('_', ' ')} {mine} for {theirs}")
     return tuple(parts)

@@ -55,9 +55,10 @@ def plan(planner: Planner, report: Report, name: str, budget: str, root: Path) -
         (encoder,) = planner.runs(report, search.encoder, budget, 1)
         encoder = replace(encoder, keeps=encoder.keeps | {WEIGHTS})
         overrides += (f"run={root / 'runs' / encoder.digest}",)
-    of_runs = [o for o in overrides if not o.startswith(("task=", "search."))]
-    fingerprint, preset = planner.fingerprint(of_runs), planner.compose(of_runs)["search"]
-    text = json.dumps([RESULTS_VERSION, fingerprint, preset, overrides])
+    # Ranges in the command line's own notation are the search task's to read.
+    config = planner.config([one for one in overrides if not one.startswith("search.")])
+    options = config.model_dump(mode="json")["search"]
+    text = json.dumps([RESULTS_VERSION, planner.fingerprint(config), options, overrides])
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return PlannedSearch(
         report=report.name,
@@ -66,7 +67,7 @@ def plan(planner: Planner, report: Report, name: str, budget: str, root: Path) -
         digest=digest,
         overrides=overrides,
         trials=search.count(budget),
-        direction=str(preset["direction"]),
+        direction=options["direction"],
         tags=_tags(search, budget),
         encoder=encoder,
     )
