@@ -26,7 +26,14 @@ runs:
     seeds: true
     sweep: {key: model.latent_dim, values: [2, 3]}
 rows:
-  - {id: mse, label: MSE, report: 0.05, metric: mse, as_report: curve, within: 0.01}
+  - id: mse
+    label: MSE
+    report: 0.05
+    metric: mse
+    as_report: curve
+    within: 0.01
+    note: A word on it.
+    tried: [[one setting, 0.06], [another, 0.07]]
 figures:
   - number: "1"
     caption: Loss against code size.
@@ -59,7 +66,15 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
     assert row["seeds"] == {"as_report": 4}
     assert row["budget"] == {"as_report": "quick"}
     assert row["tags"] == {"as_report": ["quick", "1/2 epochs", "4 seeds"]}
-    assert "1/2 epochs" in (made / "index.html").read_text(encoding="utf-8")
+    assert row["beside"]["pca"] > 0
+    assert row["status"] == "not yet at full"
+    page = (made / "index.html").read_text(encoding="utf-8")
+    summary, _, numbers = page.partition('<section id="numbers">')
+    assert "of 1 rows with an aim" in summary
+    table, _, notes = numbers.partition("</table>")
+    assert "1/2 epochs" in table
+    assert "A word on it." in notes
+    assert "another" in notes
     committed.check(Path("outputs/reference/tiny"))
     kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
     assert "resume.pt" not in kept

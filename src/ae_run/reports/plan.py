@@ -12,7 +12,7 @@ from ae_run import data
 from ae_run.config import Config, compose, validate
 from ae_run.errors import UserError
 from ae_run.reports.metrics import beside
-from ae_run.reports.spec import Report, Value
+from ae_run.reports.spec import Cuts, Report, Value
 
 ROOT = Path("outputs/reports")
 """The folder of the reports' runs and pages."""
@@ -109,7 +109,7 @@ class Planner:
         self, report: Report, name: str, budget: str, seed: int, point: Value | None
     ) -> Planned:
         run = report.runs[name]
-        changes: dict[str, Value] = {**run.changes(budget), "seed": seed}
+        changes: Cuts = {**run.changes(budget), "seed": seed}
         if run.sweep is not None and point is not None:
             changes[run.sweep.key] = point
         try:
@@ -120,7 +120,7 @@ class Planner:
         if run.init_from is not None:
             before = self._planned(report, run.init_from, budget, seed, None)
             before = replace(before, keeps=before.keeps | {WEIGHTS})
-        overrides = [*run.overrides, *(f"{key}={value}" for key, value in changes.items())]
+        overrides = [*run.overrides, *(_override(key, value) for key, value in changes.items())]
         planned = Planned(
             report=report.name,
             name=name,
@@ -160,6 +160,11 @@ class Planner:
         content["init_from"] = before.digest if before else None
         text = json.dumps(_without_null(content), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _override(key: str, value: Value | tuple[Value, ...]) -> str:
+    """A key and its value as one would type them."""
+    return f"{key}=[{','.join(map(str, value))}]" if isinstance(value, tuple) else f"{key}={value}"
 
 
 def _keeps(report: Report, name: str, planned: Planned, settings: str) -> frozenset[str]:

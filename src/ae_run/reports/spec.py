@@ -18,6 +18,10 @@ Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Tried = Annotated[tuple[str, float], Field(strict=False)]
 
 
+Cuts = dict[str, Value | Annotated[tuple[Value, ...], Field(strict=False)]]
+"""Keys with the values that budget quick sets."""
+
+
 class Sweep(Schema):
     """One run per value of a key."""
 
@@ -29,7 +33,7 @@ class Shared(Schema):
     """Parts of several runs: the start of their command lines, and cuts."""
 
     args: str = ""
-    quick: dict[str, Value] | None = Field(default_factory=dict)
+    quick: Cuts | None = Field(default_factory=dict)
 
 
 class Run(Schema):
@@ -37,7 +41,7 @@ class Run(Schema):
 
     args: str
     """The command line after `ae-run`, shared parts included, at the report's own budget."""
-    quick: dict[str, Value] | str | None = Field(default_factory=dict)
+    quick: Cuts | str | None = Field(default_factory=dict)
     """Keys that budget quick sets, each of them a cut that the page states; or the run whose
     settings quick takes, where a cut run would be untrained; null: only at budget full."""
     seed: int = 0
@@ -53,7 +57,7 @@ class Run(Schema):
         """The command line as a list."""
         return shlex.split(self.args)
 
-    def changes(self, budget: str) -> dict[str, Value]:
+    def changes(self, budget: str) -> Cuts:
         """The keys that a budget sets."""
         return self.quick if budget == "quick" and isinstance(self.quick, dict) else {}
 
@@ -201,7 +205,7 @@ class Report(Schema):
 
 def _with_shared(name: str, run: dict[str, Any], blocks: Mapping[str, Shared]) -> dict[str, Any]:
     run, args = dict(run), []
-    quick: dict[str, Value] | None = {}
+    quick: Cuts | None = {}
     for key in run.pop("shared", ()):
         if key not in blocks:
             raise ValueError(f"run {name}: there is no shared block '{key}'")
