@@ -83,11 +83,11 @@ def test_scores_per_image_give_their_metric() -> None:
     assert per_image(run, "probe.mlp.loss") is None
 
 
-def _side(value: float, budget: str = "full", **more: object) -> Side:
+def _side(value: float | str, budget: str = "full", **more: object) -> Side:
     return Side(value, None, 1, budget, (budget,), "cpu", "ae-run", ["d"], **more)
 
 
-def _line(as_report: float | None, ours: float, budget: str = "full", **row: object) -> Line:
+def _line(as_report: float | None, ours: float | str, budget: str = "full", **row: object) -> Line:
     base = {"id": "r", "label": "r", "report": 0.5, "metric": "mse"}
     side = None if as_report is None else _side(as_report, budget)
     return Line(Row.model_validate(base | row), side, _side(ours, budget, beside={"pca": 0.45}))
@@ -104,6 +104,7 @@ def test_aims_are_judged_in_the_row_s_own_direction() -> None:
     assert higher.status == MISSED
     assert _line(0.5, 0.5).reached is None
     assert _line(0.5, 0.5).status is None
+    assert _line(None, "adam").reached is None
 
 
 def test_ours_can_be_asked_to_beat_a_baseline() -> None:

@@ -58,14 +58,12 @@ class Line:
         """Whether ours reaches the aim and beats the baseline, where the row asks for it."""
         if self.ours is None:
             return None
-        goals = [self.row.aim, self.ours.beside.get(self.row.beats or "")]
+        both = (self.row.aim, self.ours.beside.get(self.row.beats or ""))
+        goals = [goal for goal in both if goal is not None]
+        if not goals:
+            return None
         mine = float(self.ours.value)
-        met = [
-            mine <= goal if self.row.better == "lower" else mine >= goal
-            for goal in goals
-            if goal is not None
-        ]
-        return all(met) if met else None
+        return mine <= min(goals) if self.row.better == "lower" else mine >= max(goals)
 
     @property
     def baselines(self) -> dict[str, float]:
