@@ -61,9 +61,16 @@ def contenders() -> dict[str, list[str]]:
 def measure(arguments: list[str], case: Row, epochs: int, device: str) -> Row:
     """One contender on one case, in a process of its own."""
     options = [f"--{key}={value}" for key, value in case.items()]
-    command = [sys.executable, str(HERE / "contenders.py"), *arguments, *options,
-               f"--epochs={epochs}", f"--device={device}", f"--mnist={MNIST}",
-               f"--started={time.time()}"]  # fmt: skip
+    command = [
+        sys.executable,
+        str(HERE / "contenders.py"),
+        *arguments,
+        *options,
+        f"--epochs={epochs}",
+        f"--device={device}",
+        f"--mnist={MNIST}",
+        f"--started={time.time()}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"benchmark: {' '.join(command)} failed:\n{done.stderr}")
@@ -87,13 +94,20 @@ def run(case: Row, repeats: int, epochs: int, device: str) -> list[Row]:
     for name, measured in results.items():
         speeds = [row["images_per_second"] for row in measured]
         ratios = [a / b for a, b in zip(ours, speeds, strict=True)]
-        rows.append({
-            **case, "contender": name, "images_per_second": statistics.median(speeds),
-            "min": min(speeds), "max": max(speeds), "ours_ratio": statistics.median(ratios),
-            "ratio_min": min(ratios), "ratio_max": max(ratios),
-            "first_step_seconds": statistics.median(r["first_step_seconds"] for r in measured),
-            "peak_mb": statistics.median(row["peak_mb"] for row in measured),
-        })  # fmt: skip
+        rows.append(
+            {
+                **case,
+                "contender": name,
+                "images_per_second": statistics.median(speeds),
+                "min": min(speeds),
+                "max": max(speeds),
+                "ours_ratio": statistics.median(ratios),
+                "ratio_min": min(ratios),
+                "ratio_max": max(ratios),
+                "first_step_seconds": statistics.median(r["first_step_seconds"] for r in measured),
+                "peak_mb": statistics.median(row["peak_mb"] for row in measured),
+            }
+        )
     return rows
 
 
@@ -116,11 +130,20 @@ def precisions(device: str, seeds: int = 3) -> list[Row]:
         row: Row = {"seed": seed}
         for precision in ("bfloat16", "float32"):
             with tempfile.TemporaryDirectory() as folder:
-                code = ae_run.main([
-                    "data=mnist", "data.limit=12000", "evaluate=quick", "train.epochs=8",
-                    f"device={device}", f"seed={seed}", f"train.precision={precision}",
-                    f"run_dir={folder}/run", "train.threads=2", *NETS["wide"],
-                ])  # fmt: skip
+                code = ae_run.main(
+                    [
+                        "data=mnist",
+                        "data.limit=12000",
+                        "evaluate=quick",
+                        "train.epochs=8",
+                        f"device={device}",
+                        f"seed={seed}",
+                        f"train.precision={precision}",
+                        f"run_dir={folder}/run",
+                        "train.threads=2",
+                        *NETS["wide"],
+                    ]
+                )
                 if code:
                     raise SystemExit(f"benchmark: training in {precision} failed")
                 metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
@@ -135,9 +158,11 @@ def growth(device: str) -> list[Row]:
     points: list[tuple[str, float, int, list[str]]] = [
         *(("images", n, n, []) for n in (1_000, 3_000, 10_000, 30_000, 60_000)),
         *(("code size", d, 10_000, [f"model.latent_dim={d}"]) for d in (2, 10, 50, 200)),
-        *(("channels of the first layer", c, 10_000, [f"model.channels=[{c},{2 * c},{4 * c}]"])
-          for c in (8, 16, 32, 64)),
-    ]  # fmt: skip
+        *(
+            ("channels of the first layer", c, 10_000, [f"model.channels=[{c},{2 * c},{4 * c}]"])
+            for c in (8, 16, 32, 64)
+        ),
+    ]
     rows = []
     for axis, value, images, changes in points:
         case = {"net": "lab", "noise": 0.0, "batch": 128, "images": images}
@@ -165,8 +190,14 @@ def start_up(repeats: int) -> list[Row]:
                 [sys.executable, "-m", "ae_run", *arguments], capture_output=True, check=False
             )
             seconds.append(time.perf_counter() - started)
-        rows.append({"command": name, "seconds": statistics.median(seconds),
-                     "min": min(seconds), "max": max(seconds)})  # fmt: skip
+        rows.append(
+            {
+                "command": name,
+                "seconds": statistics.median(seconds),
+                "min": min(seconds),
+                "max": max(seconds),
+            }
+        )
         print(f"{name}: {rows[-1]['seconds']:.2f} s", flush=True)
     return rows
 
@@ -178,8 +209,9 @@ def draw_growth(rows: list[Row], path: Path) -> None:
     names = list(dict.fromkeys(row["axis"] for row in rows))
     figure = Figure(figsize=(3.6 * len(names), 3), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
-        x, y = zip(*((r["value"], r["epoch_seconds"]) for r in rows if r["axis"] == name),
-                   strict=True)  # fmt: skip
+        x, y = zip(
+            *((r["value"], r["epoch_seconds"]) for r in rows if r["axis"] == name), strict=True
+        )
         axis.loglog(x, y, "o-", color="#0072B2", label="measured")
         if name == "images":
             line = [y[-1] * value / x[-1] for value in x]
@@ -201,8 +233,11 @@ def draw_growth(rows: list[Row], path: Path) -> None:
 
 def table(rows: list[Row], full: list[Row], scores: list[Row], begin: list[Row]) -> str:
     """The results in Markdown."""
-    lines = ["| net | noise | batch | trained by | images/s (min … max) | ours is (min … max) "
-             "| first step, s | peak MB |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| net | noise | batch | trained by | images/s (min … max) | ours is (min … max) "
+        "| first step, s | peak MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         ratio = f"{row['ours_ratio']:.2f}× ({row['ratio_min']:.2f} … {row['ratio_max']:.2f})"
         lines.append(
@@ -212,21 +247,40 @@ def table(rows: list[Row], full: list[Row], scores: list[Row], begin: list[Row])
             f"| {row['first_step_seconds']:.1f} | {row['peak_mb']:,.0f} |"
         )
     if full:
-        lines += ["", "Lab net, 60,000 images, 10 epochs, from the command to the end:", "",
-                  "| trained by | seconds |", "|---|---|"]  # fmt: skip
+        lines += [
+            "",
+            "Lab net, 60,000 images, 10 epochs, from the command to the end:",
+            "",
+            "| trained by | seconds |",
+            "|---|---|",
+        ]
         lines += [f"| {row['contender']} | {row['seconds']:.1f} |" for row in full]
     if scores:
-        lines += ["", "Test MSE of the wide net, 12,000 images, 8 epochs:", "",
-                  "| seed | bfloat16 | float32 | ratio |", "|---|---|---|---|"]  # fmt: skip
-        lines += [f"| {row['seed']} | {row['bfloat16']:.5f} | {row['float32']:.5f} "
-                  f"| {row['ratio']:.3f} |" for row in scores]  # fmt: skip
+        lines += [
+            "",
+            "Test MSE of the wide net, 12,000 images, 8 epochs:",
+            "",
+            "| seed | bfloat16 | float32 | ratio |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['seed']} | {row['bfloat16']:.5f} | {row['float32']:.5f} | {row['ratio']:.3f} |"
+            for row in scores
+        ]
         means = [statistics.mean(row[key] for row in scores) for key in ("bfloat16", "float32")]
         lines.append(f"| mean | {means[0]:.5f} | {means[1]:.5f} | {means[0] / means[1]:.3f} |")
     if begin:
-        lines += ["", "From the command to its answer, without torch:", "",
-                  "| command | seconds (min … max) |", "|---|---|"]  # fmt: skip
-        lines += [f"| {row['command']} | {row['seconds']:.2f} ({row['min']:.2f} … "
-                  f"{row['max']:.2f}) |" for row in begin]  # fmt: skip
+        lines += [
+            "",
+            "From the command to its answer, without torch:",
+            "",
+            "| command | seconds (min … max) |",
+            "|---|---|",
+        ]
+        lines += [
+            f"| {row['command']} | {row['seconds']:.2f} ({row['min']:.2f} … {row['max']:.2f}) |"
+            for row in begin
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -244,8 +298,10 @@ def draw(rows: list[Row], path: Path) -> None:
     for axis, ((net, noise, batch), group) in zip(axes, groups.items(), strict=False):
         names = [row["contender"] for row in group]
         speeds = [row["images_per_second"] for row in group]
-        errors = [[row["images_per_second"] - row["min"] for row in group],
-                  [row["max"] - row["images_per_second"] for row in group]]  # fmt: skip
+        errors = [
+            [row["images_per_second"] - row["min"] for row in group],
+            [row["max"] - row["images_per_second"] for row in group],
+        ]
         colors = ["#0072B2" if name.startswith("ours") else "#999999" for name in names]
         axis.barh(names, speeds, xerr=errors, color=colors, ecolor="#333333")
         axis.invert_yaxis()
@@ -264,10 +320,11 @@ def machine(device: str) -> Row:
     from ae_run import devices
 
     return {
-        "device": devices.describe(torch.device(device)), "torch": torch.__version__,
+        "device": devices.describe(torch.device(device)),
+        "torch": torch.__version__,
         "python": platform.python_version(),
         "packages": [name for name in contenders() if name in ("pythae", "lightning")],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -280,14 +337,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     unpack_mnist(MNIST)
-    rows = [row for case in cases(args.quick) for row in run(
-        case, args.repeats, args.epochs, args.device)]  # fmt: skip
+    rows = [
+        row
+        for case in cases(args.quick)
+        for row in run(case, args.repeats, args.epochs, args.device)
+    ]
     full = [] if args.quick else full_runs(args.device)
     scores = [] if args.quick else precisions(args.device)
     grown, begin = growth(args.device), start_up(5)
     args.out.mkdir(parents=True, exist_ok=True)
-    result = {"machine": machine(args.device), "rows": rows, "ten_epochs": full,
-              "precisions": scores, "growth": grown, "start_up": begin}  # fmt: skip
+    result = {
+        "machine": machine(args.device),
+        "rows": rows,
+        "ten_epochs": full,
+        "precisions": scores,
+        "growth": grown,
+        "start_up": begin,
+    }
     (args.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")
     (args.out / "benchmark.md").write_text(table(rows, full, scores, begin))
     draw(rows, args.out / "benchmark.png")

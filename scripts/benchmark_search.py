@@ -4,12 +4,14 @@
 figure and all measurements to `outputs/reference/benchmark/`:
 
 - TPE beside random search, the same number of trials, over several seeds;
-- trials per second with one worker and with one per core, in turns;
+- trials per second with one worker and with one per core, interleaved;
 - the sampler's share of the time in a long search of short trials.
 """
 
 import argparse
+import contextlib
 import csv
+import io
 import json
 import os
 import statistics
@@ -17,9 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import ae_run
+from ae_run.search.samplers import PerTrial
 
 OUT = Path(__file__).parent.parent / "outputs" / "reference" / "benchmark"
 COMMON = ["task=search", "search=conv_ae", "data=digits", "search.refit=none"]
@@ -36,33 +43,36 @@ def search(folder: Path, name: str, *overrides: str) -> Path:
 
 def best_so_far(folder: Path) -> list[float]:
     """The best finished value after each trial, in the order of their numbers."""
-    best, found = float("inf"), []
+    best, curve = float("inf"), []
     with (folder / "trials.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["state"] == "complete":
                 best = min(best, float(row["value"]))
-            found.append(best)
-    return found
+            curve.append(best)
+    return curve
 
 
 def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float]]]:
     """The best so far of each sampler and seed; one worker, so that trials come in order."""
-    found: dict[str, list[list[float]]] = {"tpe": [], "random": []}
+    curves: dict[str, list[list[float]]] = {"tpe": [], "random": []}
 
     def one(name: str, seed: int) -> list[float]:
         path = search(
-            folder, f"{name}-{seed}", f"search.sampler={name}", f"seed={seed}", "train.threads=1",
-            f"search.n_trials={trials}", "train.epochs=30", "search.workers=1",
-        )  # fmt: skip
+            folder,
+            f"{name}-{seed}",
+            *(f"search.sampler={name}", f"seed={seed}", f"search.n_trials={trials}"),
+            *("train.threads=1", "train.epochs=30", "search.workers=1"),
+        )
         return best_so_far(path)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # of threads that wait for processes
-        runs = {(name, seed): pool.submit(one, name, seed)
-                for seed in range(seeds) for name in found}  # fmt: skip
+        runs = {
+            (name, seed): pool.submit(one, name, seed) for seed in range(seeds) for name in curves
+        }
         for (name, seed), run in runs.items():
-            found[name].append(run.result())
-            print(f"{name}, seed {seed}: best {found[name][-1][-1]:.5f}", flush=True)
-    return found
+            curves[name].append(run.result())
+            print(f"{name}, seed {seed}: best {curves[name][-1][-1]:.5f}", flush=True)
+    return curves
 
 
 def workers(folder: Path, repeats: int) -> dict[str, Any]:
@@ -70,26 +80,61 @@ def workers(folder: Path, repeats: int) -> dict[str, Any]:
     cores = os.cpu_count() or 1
     seconds: dict[int, list[float]] = {1: [], cores: []}
     for turn in range(repeats):
-        for count, found in seconds.items():
+        for count, taken in seconds.items():
             started = time.perf_counter()
             search(
-                folder, f"workers-{count}-{turn}", "search.sampler=random", "search.n_trials=12",
-                "search.pruner=none", "train.epochs=20", f"search.workers={count}",
-            )  # fmt: skip
-            found.append(time.perf_counter() - started)
-            print(f"{count} workers: {found[-1]:.1f} s", flush=True)
+                folder,
+                f"workers-{count}-{turn}",
+                *("search.sampler=random", "search.n_trials=12", "search.pruner=none"),
+                *("train.epochs=20", f"search.workers={count}"),
+            )
+            taken.append(time.perf_counter() - started)
+            print(f"{count} workers: {taken[-1]:.1f} s", flush=True)
     ratios = [one / many for one, many in zip(seconds[1], seconds[cores], strict=True)]
     return {"cores": cores, "seconds": seconds, "gain": statistics.median(ratios)}
 
 
 def overhead(folder: Path, trials: int) -> dict[str, Any]:
-    """The sampler's time in a search of trials that take about half a second."""
-    path = search(
-        folder, "overhead", f"search.n_trials={trials}", "train.epochs=8", "data.limit=400",
-    )  # fmt: skip
-    facts: dict[str, Any] = json.loads((path / "search.json").read_text())
-    known = {k: v for k, v in facts.items() if k.startswith("sampler_")}
-    return {"trials": trials, "seconds_per_trial": facts["trial_seconds"] / trials, **known}
+    """The sampler's time in a search of trials that take about half a second, run here."""
+    args = [*COMMON, "search.name=overhead", "train.epochs=8", "data.limit=400"]
+    args += ["search.workers=1", f"search.n_trials={trials}"]
+    with (
+        contextlib.chdir(folder),
+        sampler_timed() as calls,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        if ae_run.main(args):
+            raise SystemExit(f"benchmark: {' '.join(args)} failed")
+    facts = json.loads((folder / "outputs/search/overhead/search.json").read_text())
+    worked = facts["trial_seconds"]
+    return {
+        "trials": trials,
+        "seconds_per_trial": worked / trials,
+        "sampler_seconds": round(sum(calls), 3),
+        "sampler_share": round(sum(calls) / worked, 5),
+    }
+
+
+@contextlib.contextmanager
+def sampler_timed() -> Iterator[list[float]]:
+    """Collect the seconds of every call of the search's sampler."""
+    calls: list[float] = []
+
+    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return method(*args)
+            finally:
+                calls.append(time.perf_counter() - started)
+
+        return call
+
+    methods = {k: v for k, v in vars(PerTrial).items() if callable(v) and not k.startswith("_")}
+    with contextlib.ExitStack() as stack:
+        for name, method in methods.items():
+            stack.enter_context(mock.patch.object(PerTrial, name, timed(method)))
+        yield calls
 
 
 def draw(curves: dict[str, list[list[float]]], path: Path) -> None:

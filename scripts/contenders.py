@@ -42,10 +42,15 @@ class Task:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         overrides = [
-            "data=mnist", f"data.limit={args.images}", "data.validation_fraction=0",
-            f"train.epochs={args.epochs}", f"train.batch_size={args.batch}",
-            f"train.precision={args.precision}", *NETS[args.net], *args.set,
-        ]  # fmt: skip
+            "data=mnist",
+            f"data.limit={args.images}",
+            "data.validation_fraction=0",
+            f"train.epochs={args.epochs}",
+            f"train.batch_size={args.batch}",
+            f"train.precision={args.precision}",
+            *NETS[args.net],
+            *args.set,
+        ]
         if args.noise:
             overrides += ["corruption=gaussian", f"corruption.std={args.noise}"]
         self.config = validate(compose(*overrides))
@@ -141,8 +146,10 @@ def reports(task: Task) -> None:
     dataset = _torchvision_mnist(task, transforms.ToTensor())
     loader = DataLoader(
         Subset(dataset, range(min(task.args.images, len(dataset)))),
-        batch_size=task.args.batch, shuffle=True, num_workers=task.args.workers,
-    )  # fmt: skip
+        batch_size=task.args.batch,
+        shuffle=True,
+        num_workers=task.args.workers,
+    )
     plain_loop(task, lambda: (images for images, _ in loader))
 
 
@@ -207,10 +214,13 @@ def pythae(task: Task) -> None:
     model = AE(config, encoder=Encoder(), decoder=Decoder())
     with tempfile.TemporaryDirectory() as folder:
         settings = BaseTrainerConfig(
-            output_dir=folder, num_epochs=task.args.epochs, learning_rate=5e-3,
-            per_device_train_batch_size=task.args.batch, optimizer_cls="AdamW",
+            output_dir=folder,
+            num_epochs=task.args.epochs,
+            learning_rate=5e-3,
+            per_device_train_batch_size=task.args.batch,
+            optimizer_cls="AdamW",
             no_cuda=task.device.type == "cpu",
-        )  # fmt: skip
+        )
         dataset = BaseDataset(images, torch.zeros(len(images)))
         Trainer(model, dataset, training_config=settings).train()
 
@@ -247,10 +257,14 @@ def lightning(task: Task) -> None:
         Subset(dataset, range(task.args.images)), batch_size=task.args.batch, shuffle=True
     )
     L.Trainer(
-        max_epochs=task.args.epochs, accelerator=task.device.type, logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=task.args.epochs,
+        accelerator=task.device.type,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
         precision="bf16-mixed" if task.bfloat16 else 32,
-    ).fit(Module(), loader)  # fmt: skip
+    ).fit(Module(), loader)
 
 
 CONTENDERS = {f.__name__: f for f in (ours, hand, reports, pythae, lightning)}
@@ -278,12 +292,16 @@ def main() -> None:
     with Path(os.devnull).open("w") as silent, contextlib.redirect_stdout(silent):
         CONTENDERS[args.contender](task)
     steady = task.epoch_seconds[1:] or task.epoch_seconds
-    print(json.dumps({
-        "images_per_second": args.images * len(steady) / sum(steady),
-        "first_step_seconds": task.first_step,
-        "total_seconds": time.time() - args.started,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "images_per_second": args.images * len(steady) / sum(steady),
+                "first_step_seconds": task.first_step,
+                "total_seconds": time.time() - args.started,
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Make the README's pictures: run the command printed under each, and keep one of its figures.
 
 `AE_RUN_DATA=… python scripts/make_gallery.py [NAME …]` writes `outputs/reference/gallery/`; a run
-that is there already, below `outputs/gallery/`, is resumed or drawn from.
+that already exists below `outputs/gallery/` is resumed or reused.
 """
 
 import shlex

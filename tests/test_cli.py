@@ -93,7 +93,7 @@ def test_start_up_imports_no_heavy_package(args):
     code = (
         "import sys, ae_run\n"
         f"ae_run.main({args!r})\n"
-        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn', 'optuna', 'plotly', 'scipy'}\n"
+        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn', 'optuna', 'scipy'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     done = run_process(["-c", code])

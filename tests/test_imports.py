@@ -216,7 +216,8 @@ def test_nothing_executes_what_a_file_names():
 
 def test_drawing_imports_no_torch():
     code = (
-        "import sys, ae_run.figures, ae_run.report, ae_run.job, ae_run.tasks\n"
+        "import sys, ae_run.figures, ae_run.pages.run, ae_run.job, ae_run.tasks\n"
+        "ae_run.figures.available()\n"
         "sys.exit(int('torch' in sys.modules or 'sklearn' in sys.modules))"
     )
     assert run_process(["-c", code]).returncode == 0

@@ -197,7 +197,7 @@ def _search(value: object) -> object:
     """Validate `search` by its own schema, which stands beside its code."""
     if not isinstance(value, Mapping):
         return value
-    from ae_run.search.options import SearchConfig
+    from ae_run.search.config import SearchConfig
 
     return SearchConfig.model_validate(dict(value))
 

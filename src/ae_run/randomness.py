@@ -20,9 +20,9 @@ def derive_seed(seed: int, purpose: str, epoch: int = 0) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def generator(seed: int, purpose: str, epoch: int = 0, device: str | torch.device = "cpu") -> (
-    torch.Generator
-):  # fmt: skip
+def generator(
+    seed: int, purpose: str, epoch: int = 0, device: str | torch.device = "cpu"
+) -> torch.Generator:
     """A generator for one purpose and epoch of a run."""
     return torch.Generator(device).manual_seed(derive_seed(seed, purpose, epoch))
 

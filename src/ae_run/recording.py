@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ae_run import report
 from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
 
@@ -51,7 +51,7 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
         )
         if status != "finished":
             with suppress(UserError):
-                report.write(folder)
+                run_page.write(folder)
 
     try:
         yield

@@ -89,16 +89,16 @@ def figures(job: Job) -> None:
 
 def report(job: Job) -> None:
     """Write a run's page again."""
-    from ae_run import report as pages
+    from ae_run.pages import run as run_page
 
     folder = _folder(job)
     with folder.lock():
-        print(f"page: {pages.write(folder)}")
+        print(f"page: {run_page.write(folder)}")
 
 
 def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
     from ae_run import figures as drawing
-    from ae_run import report as pages
+    from ae_run.pages import run as run_page
 
     with phases("figures"):
         drawing.draw(folder, config.figures)
@@ -107,7 +107,7 @@ def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
     ended = {"status": "finished", "error": None} if folder.is_current("trained") else {}
     folder.update_json("run.json", phases=old | phases.seconds, **ended)
     with phases("report"):
-        pages.write(folder)
+        run_page.write(folder)
     folder.mark("drawn")
 
 

@@ -66,8 +66,10 @@ def test_an_image_is_corrupted_alike_in_every_batch(name, shape):
 
 
 def test_float32_and_float64_agree(name):
-    single, double = (some_images((3, 20, 23), dtype=torch.float64).to(dtype)
-                      for dtype in (torch.float32, torch.float64))  # fmt: skip
+    single, double = (
+        some_images((3, 20, 23), dtype=torch.float64).to(dtype)
+        for dtype in (torch.float32, torch.float64)
+    )
     difference = apply(configured(name), single).double() - apply(configured(name), double)
     assert difference.abs().max() < 1e-5
 

@@ -15,11 +15,23 @@ from ae_run.training import snapshots
 
 SMALL = ("evaluate.points=30", "evaluate.probe.mlp.epochs=3")
 PROMISED = {
-    "class_names", "test_mse", "samples_images", "samples_labels", "reconstruction_target",
-    "reconstruction_input", "reconstruction_output", "reconstruction_labels", "worst_target",
-    "worst_output", "worst_mse", "codes", "codes_labels", "codes_2d", "codes_2d_axes",
+    "class_names",
+    "test_mse",
+    "samples_images",
+    "samples_labels",
+    "reconstruction_target",
+    "reconstruction_input",
+    "reconstruction_output",
+    "reconstruction_labels",
+    "worst_target",
+    "worst_output",
+    "worst_mse",
+    "codes",
+    "codes_labels",
+    "codes_2d",
+    "codes_2d_axes",
     "codes_thumbnails",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -84,9 +96,13 @@ def test_a_part_does_not_depend_on_the_others(run):
     options = ("evaluate=full", *SMALL)
     everything, arrays = run(*options, model=WithPrior())
     without, others = run(
-        *options, "evaluate.robustness=null", "evaluate.convergence=null", "evaluate.tsne=[]",
-        "evaluate.latent=null", model=WithPrior(),
-    )  # fmt: skip
+        *options,
+        "evaluate.robustness=null",
+        "evaluate.convergence=null",
+        "evaluate.tsne=[]",
+        "evaluate.latent=null",
+        model=WithPrior(),
+    )
     assert all(everything[key] == without[key] for key in without if key != "robustness")
     assert all(np.array_equal(arrays[key], others[key]) for key in others)
 

@@ -33,9 +33,10 @@ def slow_ssim(x, y):
             var_b = (window * (b - mean_b) ** 2).sum()
             covariance = (window * (a - mean_a) * (b - mean_b)).sum()
             values.append(
-                (2 * mean_a * mean_b + 0.01**2) * (2 * covariance + 0.03**2)
+                (2 * mean_a * mean_b + 0.01**2)
+                * (2 * covariance + 0.03**2)
                 / ((mean_a**2 + mean_b**2 + 0.01**2) * (var_a + var_b + 0.03**2))
-            )  # fmt: skip
+            )
     return np.mean(values)
 
 

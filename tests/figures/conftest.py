@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-# `fake_run` lies beside this file; tests/report uses it as well.
+# `fake_run` is in this folder; tests/pages uses it too.
 sys.path.insert(0, str(Path(__file__).parent))
 import fake_run
 
 from ae_run import figures
-from ae_run.figures import _run_data
+from ae_run.drawing import run_data
 from ae_run.run_folder import RunFolder
 
 
@@ -25,9 +25,9 @@ def full_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="session")
-def full_data(full_run: RunFolder) -> _run_data.RunData:
+def full_data(full_run: RunFolder) -> run_data.RunData:
     """What figures see of it."""
-    return _run_data.load(full_run)
+    return run_data.load(full_run)
 
 
 @pytest.fixture(scope="session")

@@ -205,9 +205,13 @@ def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
         }
     if corrupted:
         metrics["denoising"] = {
-            "corruption": "gaussian", "curve": "gaussian", "level_name": "std", "level": 0.3,
-            "input": scores(0.0225), "output": scores(0.0088),
-        }  # fmt: skip
+            "corruption": "gaussian",
+            "curve": "gaussian",
+            "level_name": "std",
+            "level": 0.3,
+            "input": scores(0.0225),
+            "output": scores(0.0088),
+        }
     if vae:
         metrics |= {
             "bce": 92.1,

@@ -13,9 +13,17 @@ from ae_run.run_folder import RunFolder
 MakeRun = Callable[..., RunFolder]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 HOSTILE = (
-    "$\\frac{", "<script>alert(1)</script>", "お", "a\nb\tc", "x" * 300,
-    "", "%s {0}", "_", "-", "é",
-)  # fmt: skip
+    "$\\frac{",
+    "<script>alert(1)</script>",
+    "お",
+    "a\nb\tc",
+    "x" * 300,
+    "",
+    "%s {0}",
+    "_",
+    "-",
+    "é",
+)
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ae_run.figures import loss_curves
-from ae_run.figures._run_data import RunData
-from ae_run.figures._style import make
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style
+from ae_run.figures.training import loss_curves
 
 
 def draw(history: list[dict[str, object]], **run: object) -> Figure:
     rows = [{key: str(value) for key, value in row.items()} for row in history]
-    figure = loss_curves.draw(RunData(run=dict(run), history=rows), make("default", 50))
+    figure = loss_curves(RunData(run=dict(run), history=rows), Style.named("default", 50), "T")
     assert figure is not None
     return figure
 

@@ -42,9 +42,13 @@ def weights(model) -> int:
 def test_the_lab_net():
     model = on_meta("model=conv_ae")
     assert maps(model) == [
-        (8, 14, 14), (16, 7, 7), (32, 3, 3),
-        (16, 7, 7), (8, 14, 14), (1, 28, 28),
-    ]  # fmt: skip
+        (8, 14, 14),
+        (16, 7, 7),
+        (32, 3, 3),
+        (16, 7, 7),
+        (8, 14, 14),
+        (1, 28, 28),
+    ]
     assert dense(model) == [(288, 64), (64, 10), (10, 64), (64, 288)]
     encoder = 8 * 9 + 8 + 16 * 8 * 9 + 16 + 32 * 16 * 9 + 32 + 288 * 64 + 64 + 640 + 10
     decoder = 640 + 64 + 288 * 64 + 288 + 16 * 32 * 9 + 16 + 8 * 16 * 9 + 8 + 8 * 9 + 1
@@ -82,9 +86,15 @@ def test_the_zoo_reports_shallow_convolution():
 def test_the_zoo_reports_deep_convolutions():
     pooled = on_meta("experiment=zoo_deep_conv_pool")
     assert maps(pooled) == [
-        (10, 28, 28), (10, 14, 14), (20, 14, 14), (50, 14, 14), (50, 7, 7),
-        (20, 14, 14), (10, 14, 14), (1, 28, 28),
-    ]  # fmt: skip
+        (10, 28, 28),
+        (10, 14, 14),
+        (20, 14, 14),
+        (50, 14, 14),
+        (50, 7, 7),
+        (20, 14, 14),
+        (10, 14, 14),
+        (1, 28, 28),
+    ]
     assert dense(pooled) == [(2450, 1225), (1225, 100), (100, 1225), (1225, 2450)]
     flat = on_meta("experiment=zoo_deep_conv")
     assert maps(flat) == [(c, 28, 28) for c in (10, 20, 50, 20, 10, 1)]
@@ -95,9 +105,15 @@ def test_the_zoo_reports_deep_convolutions():
 def test_the_colored_reports_net_has_its_feature_map_as_code(name):
     model = on_meta(f"experiment={name}", (3, 28, 28))
     assert maps(model, (3, 28, 28)) == [
-        (128, 14, 14), (64, 7, 7), (32, 4, 4), (16, 2, 2),
-        (32, 4, 4), (64, 7, 7), (128, 14, 14), (3, 28, 28),
-    ]  # fmt: skip
+        (128, 14, 14),
+        (64, 7, 7),
+        (32, 4, 4),
+        (16, 2, 2),
+        (32, 4, 4),
+        (64, 7, 7),
+        (128, 14, 14),
+        (3, 28, 28),
+    ]
     assert dense(model) == []
     norms = sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     drops = sum(isinstance(m, nn.Dropout) for m in model.modules())

@@ -32,13 +32,29 @@ def test_every_experiment_begins_with_what_it_is_and_its_command(name):
 
 def test_every_run_of_the_reports_has_its_experiment():
     assert {
-        "compression", "notmnist_ae", "notmnist_denoising", "notmnist_vae", "generation_ae",
-        "generation_ae_2d", "generation_vae", "zoo_shallow", "zoo_shallow_contractive",
-        "zoo_shallow_denoising", "zoo_deep", "zoo_deep_contractive", "zoo_deep_denoising",
-        "zoo_conv", "zoo_conv_denoising", "zoo_deep_conv", "zoo_deep_conv_pool",
-        "zoo_deep_conv_pool_denoising", "zoo_randomized", "colored_ae", "colored_ae_dropout",
+        "compression",
+        "notmnist_ae",
+        "notmnist_denoising",
+        "notmnist_vae",
+        "generation_ae",
+        "generation_ae_2d",
+        "generation_vae",
+        "zoo_shallow",
+        "zoo_shallow_contractive",
+        "zoo_shallow_denoising",
+        "zoo_deep",
+        "zoo_deep_contractive",
+        "zoo_deep_denoising",
+        "zoo_conv",
+        "zoo_conv_denoising",
+        "zoo_deep_conv",
+        "zoo_deep_conv_pool",
+        "zoo_deep_conv_pool_denoising",
+        "zoo_randomized",
+        "colored_ae",
+        "colored_ae_dropout",
         "colored_vae",
-    } <= set(EXPERIMENTS)  # fmt: skip
+    } <= set(EXPERIMENTS)
 
 
 def test_an_experiment_built_on_another_differs_in_what_it_says_only():

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ae_run.config import Config
-from ae_run.figures import _style
-from ae_run.figures._images import Block, grid_figure, wrap
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.image_grid import Block, grid_figure, wrap
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style
 from ae_run.reports import _classes, _curves, _grids
 from ae_run.reports.plan import Planned
 from ae_run.reports.results import Found
 
-STYLE = _style.make("default", 60)
+STYLE = Style.named("default", 60)
 
 
 def _found(run: RunData, budget: str = "full", name: str = "a") -> Found:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 from ae_run.reports._curves import crossing
 from ae_run.reports.compare import MISSED, REACHED, UNFINISHED, Line, Side
 from ae_run.reports.maker import _small

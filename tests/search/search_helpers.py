@@ -12,9 +12,16 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 FAST = (
-    "task=search", "data.limit=80", "train.epochs=4", "train.batch_size=32", "evaluate=quick",
-    "search.n_trials=6", "search.refit=none", "search.sampler=random", "search.workers=1",
-)  # fmt: skip
+    "task=search",
+    "data.limit=80",
+    "train.epochs=4",
+    "train.batch_size=32",
+    "evaluate=quick",
+    "search.n_trials=6",
+    "search.refit=none",
+    "search.sampler=random",
+    "search.workers=1",
+)
 """A search of a few seconds."""
 SPACE = "search.space=[train.lr=log(1e-4,1e-1),model.latent_dim=int(2,10)]"
 JOURNAL = "outputs/search/s/journal.log"
@@ -53,9 +60,12 @@ def start(*args: str, **options: object) -> subprocess.Popen[str]:
     """`ae-run` in a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "ae_run", *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         **options,
-    )  # fmt: skip
+    )
 
 
 def children(pid: int) -> list[int]:

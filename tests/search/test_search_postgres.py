@@ -46,9 +46,14 @@ class Server:
 
     def call(self, program: str, *args: str) -> None:
         subprocess.run(
-            [self.bin / program, *args], user=self.user, cwd=self.folder, check=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
-        )  # fmt: skip
+            [self.bin / program, *args],
+            user=self.user,
+            cwd=self.folder,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+        )
 
     def up(self) -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
@@ -86,8 +91,16 @@ def server() -> Iterator[Server]:
 
 
 def test_two_workers_of_which_one_is_killed(server):
-    line = (*FAST, *LONG, SPACE, "search.name=pg", "search.workers=2", "search.n_trials=6",
-            "search.pruner=none", f"search.storage={server.url}")  # fmt: skip
+    line = (
+        *FAST,
+        *LONG,
+        SPACE,
+        "search.name=pg",
+        "search.workers=2",
+        "search.n_trials=6",
+        "search.pruner=none",
+        f"search.storage={server.url}",
+    )
     process = start(*line)
     known = lambda: trials(server.url.replace("ql:", "ql+psycopg:"), "pg")  # noqa: E731
     wait_for(lambda: Path("outputs/search/pg/trials").is_dir(), 100)
@@ -110,8 +123,11 @@ def test_two_workers_of_which_one_is_killed(server):
     assert len(known()) == len(found)
     for secret in (PASSWORD, QUOTED):
         assert secret not in out + err
-        assert not [path for path in Path().rglob("*") if path.is_file()
-                    and secret.encode() in path.read_bytes()]  # fmt: skip
+        assert not [
+            path
+            for path in Path().rglob("*")
+            if path.is_file() and secret.encode() in path.read_bytes()
+        ]
         # This test's own command line alone has it, which its user typed.
         assert seen.count(secret) <= 1
 
@@ -125,8 +141,15 @@ def readable(path: Path) -> bool:
 
 
 def test_a_server_that_comes_back_is_waited_for(server):
-    line = (*FAST, *LONG, SPACE, "search.name=back", "search.n_trials=4", "search.pruner=none",
-            f"search.storage={server.url}")  # fmt: skip
+    line = (
+        *FAST,
+        *LONG,
+        SPACE,
+        "search.name=back",
+        "search.n_trials=4",
+        "search.pruner=none",
+        f"search.storage={server.url}",
+    )
     process = start(*line)
     wait_for(lambda: list(Path("outputs/search/back/trials").glob("*/history.csv")))
     server.down()
@@ -138,8 +161,15 @@ def test_a_server_that_comes_back_is_waited_for(server):
 
 
 def test_a_server_that_stays_away_ends_the_search_with_one_message(server):
-    line = (*FAST, *LONG, SPACE, "search.name=away", "search.n_trials=40",
-            "search.reconnect_seconds=2", f"search.storage={server.url}")  # fmt: skip
+    line = (
+        *FAST,
+        *LONG,
+        SPACE,
+        "search.name=away",
+        "search.n_trials=40",
+        "search.reconnect_seconds=2",
+        f"search.storage={server.url}",
+    )
     process = start(*line)
     wait_for(lambda: list(Path("outputs/search/away/trials").glob("*/history.csv")))
     server.down()
@@ -171,10 +201,13 @@ def test_an_unreachable_server_is_one_message_without_the_password(cli: Callable
 def test_a_password_never_gets_into_the_config(cli: Callable[..., object]):
     url = f"postgresql://me:{QUOTED}@127.0.0.1:1/db"
     before = os.environ.get("PGPASSWORD")
-    for args in (("--cfg", "job"), ("data.limit=80", "train.epochs=1", "evaluate=quick"),
-                 ("-m", "data.limit=80", "train.epochs=1", "evaluate=quick", "seed=1,2"),
-                 ("search.storage=oracle://me:pw@x/y", "task=search"),
-                 ("task=search", "search.workers=0")):  # fmt: skip
+    for args in (
+        ("--cfg", "job"),
+        ("data.limit=80", "train.epochs=1", "evaluate=quick"),
+        ("-m", "data.limit=80", "train.epochs=1", "evaluate=quick", "seed=1,2"),
+        ("search.storage=oracle://me:pw@x/y", "task=search"),
+        ("task=search", "search.workers=0"),
+    ):
         result = cli(f"search.storage={url}", *args)
         assert QUOTED not in result.out + result.err  # type: ignore[attr-defined]
         assert "me:pw" not in result.out + result.err  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -30,18 +32,23 @@ from search_helpers import (
 
 from ae_run import components, data
 from ae_run.config import validate
-from ae_run.search import owners, study
-from ae_run.search.options import SearchConfig
-from ae_run.search.share import attach, publish
+from ae_run.run_folder import RunFolder
+from ae_run.search import study
+from ae_run.search.config import SearchConfig
+from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.space import parse
 from ae_run.search.storage import (
+    Opened,
     StorageLost,
+    _patient,
     hide,
     open_storage,
     patiently,
     repair_tail,
     split_password,
 )
+from ae_run.search.worker import load_images, save_images
+from ae_run.search.workers import _shared_images
 
 LINE = (*FAST, SPACE, "search.name=s", "search.workers=2", "search.pruner=none")
 LONG = ("data.limit=400", "train.epochs=6", "train.batch_size=16")
@@ -115,6 +122,32 @@ def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
     assert subprocess_run(*line, "search.n_trials=1") == 0
 
 
+def test_one_worker_in_the_launchers_own_process_is_killed_stopped_and_resumed():
+    line = (*LINE, *LONG, "search.workers=1", "search.n_trials=2", "train.epochs=40")
+    process = start(*line)
+    wait_for(lambda: any(t.intermediate_values for t in trials()))
+    assert trials()[0].user_attrs["owner"]["pid"] == process.pid
+    assert children(process.pid) == []
+    kill_all(process)
+    process = start(*line)
+    wait_for(lambda: any(t.intermediate_values for t in trials()[1:]))
+    killed, _, again = trials()
+    assert killed.state == TrialState.FAIL
+    assert (again.user_attrs["retry_of"], again.user_attrs["deaths"]) == (0, 1)
+    assert again.params == killed.params
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; 0 of 2 trials are finished; the same command goes on" in err
+    assert "Traceback" not in err
+    assert [t.state for t in leaves(trials())] == [TrialState.WAITING] * 2
+    stopped = [t for t in trials() if t.user_attrs.get("stopped")]
+    assert len(stopped) == 1
+    run = RunFolder(Path(f"outputs/search/s/trials/{stopped[0].number}"))
+    assert run.read_json("run.json")["status"] == "interrupted"
+    assert subprocess_run(*line, "search.n_trials=1") == 0
+
+
 def subprocess_run(*args: str) -> int:
     return subprocess.run([sys.executable, "-m", "ae_run", *args], check=False).returncode
 
@@ -172,17 +205,31 @@ def test_a_lock_that_a_killed_process_held_is_free_at_once(tmp_path):
         assert time.monotonic() - started < 5
 
 
-def test_processes_are_told_apart():
-    mine = owners.me()
-    assert json.loads(json.dumps(mine)) == mine
-    assert owners.is_dead(mine) is False
-    assert owners.is_dead({**mine, "start": "1"}) is True
-    assert owners.is_dead({**mine, "boot": "another"}) is True
-    assert owners.is_dead({**mine, "host": "elsewhere"}) is None
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    wait_for(lambda: gone(ended.pid))  # a zombie now, until it is waited for
-    assert owners._start(ended.pid) is None
-    ended.wait()
+def test_the_lock_of_a_folder_tells_whether_its_owner_is_alive(tmp_path):
+    code = (
+        "import sys, json, pathlib, time\n"
+        "from ae_run.run_folder import RunFolder\n"
+        "from ae_run.search.sessions import owner\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "with RunFolder(folder).lock():\n"
+        "    print(json.dumps(owner(folder)), flush=True)\n    time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    known = json.loads(process.stdout.readline())
+    assert known == owner(tmp_path) | {"pid": process.pid}
+    assert is_dead(known) is False
+    assert is_dead({**known, "host": "elsewhere"}) is None
+    assert is_dead({**known, "folder": str(tmp_path / "elsewhere")}) is None
+    process.kill()
+    wait_for(lambda: gone(process.pid))  # a zombie now, until it is waited for
+    assert is_dead(known) is True
+    assert is_dead({**known, "host": "elsewhere"}) is None
+    process.communicate()
+    with RunFolder(tmp_path).lock():  # this process lives
+        assert is_dead(owner(tmp_path)) is False
 
 
 def test_two_at_once_fill_a_study_once():
@@ -199,47 +246,173 @@ def test_the_images_are_shared_and_the_test_split_is_not(tmp_path):
         raw = OmegaConf.to_container(compose("config", ["data.limit=50"]), resolve=True)
     config = validate(raw)
     dataset = data.load(config.data)
-    with publish(dataset, tmp_path) as shared:
-        assert list(tmp_path.glob("*")) == list(tmp_path.glob("cache"))
-        copy = attach(shared.file, json.loads(json.dumps(shared.layout)))
+    (tmp_path / "images").mkdir()
+    save_images(dataset, tmp_path / "images")
+    copy = load_images(tmp_path / "images")
+    assert not copy.train.images.flags.owndata  # mapped from the file
     assert (copy.train.images == dataset.train.images).all()
     assert (copy.validation.labels == dataset.validation.labels).all()
     assert copy.fingerprint == dataset.fingerprint
     assert len(copy._test) == 0
+    assert copy.image_shape == dataset.image_shape
+    assert copy.class_names == dataset.class_names
+    assert copy.twins == dataset.twins
+
+
+def test_shared_images_are_removed_and_so_are_those_of_killed_processes(tmp_path):
+    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
+        raw = OmegaConf.to_container(compose("config", ["data.limit=50"]), resolve=True)
+    dataset = data.load(validate(raw).data)
+    folder, queue = RunFolder(tmp_path), new_queue(tmp_path)
+    (tmp_path / ".images-killed").mkdir()
+    (tmp_path / ".images-killed/.lock").touch()
+    with _shared_images(dataset, folder, queue) as first:
+        assert len(list(first.iterdir())) > 4
+        with _shared_images(dataset, folder, queue) as second:
+            assert sorted(tmp_path.glob(".images-*")) == sorted([first, second])
+    assert list(tmp_path.glob(".images-*")) == []
+
+
+def new_queue(folder: Path, opened: Opened | None = None) -> study.TrialQueue:
+    """A study of one parameter."""
+    study.quiet()
+    content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
+    options = SearchConfig.model_validate(content)
+    opened = opened or open_storage(None, None, folder, 0)
+    return study.open_study(opened, folder, "s", options, parse("[a=float(0,1)]"), 0, 4)
 
 
 def test_a_study_gives_no_more_trials_than_wait(tmp_path):
-    study.quiet()
-    options = SearchConfig.model_validate(search_options())
-    opened = open_storage(None, None, tmp_path, 0)
-    mine = study.open_study(opened, "s", options, parse("[a=float(0,1)]"), 0, 4)
-    study.fill(mine, 2)
-    study.fill(mine, 2)
+    queue = new_queue(tmp_path)
+    queue.fill(2)
+    queue.fill(2)
     for _ in range(2):
-        mine.optimize(lambda trial: trial.suggest_float("a", 0, 1), n_trials=1)
-    with pytest.raises(study.NothingWaiting):
-        mine.ask()
-    study.fill(mine, 5)
-    study.fill(mine, 3)  # two of those that wait are dropped
-    assert len(study.slots(mine.trials)) == 3
-    study.fill(mine, 4)
-    assert len(study.slots(mine.trials)) == 4
-    assert len(mine.trials) == 6
+        with queue.take("session") as taken:
+            assert taken is not None
+            queue.tell(taken[0], TrialState.COMPLETE, taken[0].suggest_float("a", 0, 1))
+    with queue.take("session") as taken:
+        assert taken is None
+    queue.fill(5)
+    queue.fill(3)  # two of those that wait are dropped
+    assert len(queue.slots()) == 3
+    queue.fill(4)
+    assert len(queue.slots()) == 4
+    assert len(queue.trials()) == 6
 
 
-def search_options() -> dict[str, object]:
-    content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
-    return dict(content)
+def test_a_taken_trial_is_lost_when_its_lock_is_free(tmp_path):
+    queue = new_queue(tmp_path)
+    sessions = Sessions(queue.study)
+    queue.fill(1)
+    with queue.take(sessions.own) as taken:
+        assert taken is not None
+        trial, folder = taken
+        assert folder.path == tmp_path / "trials/0"
+        trial.suggest_float("a", 0, 1)
+        assert queue.repair(sessions) == 0
+    assert queue.repair(sessions) == 1  # it was not told, as if its worker had died
+    (last,) = queue.slots()
+    assert last.state == TrialState.WAITING
+    assert last.user_attrs["retry_of"] == 0
+    assert last.params == trial.params
+
+
+def test_a_trial_that_another_process_finished_is_not_told_twice(tmp_path):
+    queue = new_queue(tmp_path)
+    queue.fill(1)
+    with queue.take("session") as taken:
+        assert taken is not None
+        queue.study.tell(0, state=TrialState.FAIL)
+        with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+            queue.tell(taken[0], TrialState.COMPLETE, 1.0)
+    assert [t.state for t in queue.trials()] == [TrialState.FAIL]
+
+
+def test_a_trial_of_another_machine_is_lost_when_its_session_is_silent(tmp_path, monkeypatch):
+    queue = new_queue(tmp_path)
+    other, here = Sessions(queue.study), Sessions(queue.study)
+    queue.fill(1)
+    with queue.take(other.own) as taken:
+        assert taken is not None
+        taken[0].set_user_attr("owner", {"host": "elsewhere", "folder": "/x", "session": other.own})
+    now = time.monotonic()
+    for seconds, beats in ((0, True), (50, False), (55, True), (100, False)):
+        monkeypatch.setattr(time, "monotonic", lambda s=seconds: now + s)
+        if beats:
+            other.beat()
+        assert queue.repair(here) == 0
+    monkeypatch.setattr(time, "monotonic", lambda: now + 116)
+    assert queue.repair(here) == 1
+
+
+def test_a_session_beats_while_the_main_thread_is_busy(tmp_path, monkeypatch):
+    monkeypatch.setattr("ae_run.search.sessions.HEARTBEAT", 0.05)
+    queue = new_queue(tmp_path)
+    sessions = Sessions(queue.study)
+    sessions.beat()
+    times = lambda: queue.study.user_attrs[f"session:{sessions.own}"][1]  # noqa: E731
+    first = times()
+    with sessions.beating(lambda: open_storage(None, None, tmp_path, 0)):
+        wait_for(lambda: times() > first, 30)
+        with queue.opened.lock():  # held for longer than it beats, and used meanwhile
+            for _ in range(20):
+                queue.study.set_user_attr("busy", time.monotonic())
+                time.sleep(0.01)
+        again = times()
+        wait_for(lambda: times() > again, 30)
 
 
 def test_sessions_add_up_the_time_without_gaps_or_overlaps(tmp_path):
-    study.quiet()
-    options = SearchConfig.model_validate(search_options())
-    opened = open_storage(None, None, tmp_path, 0)
-    mine = study.open_study(opened, "s", options, parse("[a=float(0,1)]"), 0, 4)
+    queue = new_queue(tmp_path)
     for name, times in {"a": [0, 10], "b": [5, 20], "c": [6, 8], "d": [100, 101]}.items():
-        mine.set_user_attr(f"session:{name}", times)
-    assert study.Sessions(mine).elapsed() == 21
+        queue.study.set_user_attr(f"session:{name}", times)
+    assert Sessions(queue.study).elapsed() == 21
+
+
+def test_every_call_on_a_database_survives_a_connection_that_breaks_in_it(tmp_path, monkeypatch):
+    import sqlalchemy
+
+    study.quiet()
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    database = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/s.db")
+    broken: list[bool] = []
+
+    @sqlalchemy.event.listens_for(database.engine, "before_cursor_execute")
+    def execute(*_: object) -> None:
+        if broken:
+            broken.pop()
+            raise sqlalchemy.exc.OperationalError("select", {}, Exception("gone"))
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        broken.append(True)
+        yield
+
+    opened = Opened(_patient(database, 5), lock)
+    try:
+        queue = new_queue(tmp_path, opened)
+        queue.fill(2)
+        with queue.take("session") as taken:
+            assert taken is not None
+            trial = taken[0]
+            for call in (
+                lambda: trial.suggest_float("a", 0, 1),
+                lambda: trial.report(1.0, 1),
+                lambda: trial.should_prune(),
+                lambda: trial.set_user_attr("facts", {}),
+                lambda: queue.tell(trial, TrialState.COMPLETE, 1.0),
+                lambda: queue.study.set_user_attr("x", 1),
+                lambda: queue.trials(),
+            ):
+                broken.append(True)
+                call()
+                assert not broken
+        first, second = queue.trials()
+        assert (first.state, first.values) == (TrialState.COMPLETE, [1.0])
+        assert second.state == TrialState.WAITING
+    finally:
+        database.remove_session()
+        database.engine.dispose()
 
 
 def test_passwords_are_taken_out():

@@ -4,8 +4,8 @@ import pytest
 from command_line import Result
 
 from ae_run.errors import UserError
-from ae_run.search import values
-from ae_run.search.space import Parameter, parse
+from ae_run.search.parameters import Choice, FloatRange, IntRange
+from ae_run.search.space import apply, overrides, parse
 
 LINE = (
     "[train.lr=log(1e-4,1e-1), model.latent_dim=int(2,10),train.optimizer=choice(adam,sgd),"
@@ -16,11 +16,15 @@ YAML = {
     "model.latent_dim": {"type": "int", "low": 2, "high": 10},
     "train.optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
     "train.momentum": {
-        "type": "float", "low": 0.5, "high": 0.9, "step": 0.1, "when": "train.optimizer=sgd",
+        "type": "float",
+        "low": 0.5,
+        "high": 0.9,
+        "step": 0.1,
+        "when": "train.optimizer=sgd",
     },
     "model.channels.0": {"type": "int", "low": 8, "high": 64, "log": True},
     "train.weight_decay": None,
-}  # fmt: skip
+}
 
 
 def test_yaml_and_command_line_say_the_same():
@@ -37,20 +41,25 @@ def test_conditions_come_after_what_they_depend_on():
 def test_values_reach_into_lists_and_become_overrides_that_hydra_reads():
     raw = {"model": {"channels": [8, 16, 32], "name": "x"}, "train": {"lr": 1.0}}
     chosen = {"model.channels.1": 64, "train.lr": 3.364e-05, "model.name": "a b"}
-    assert values.apply(raw, chosen) == {
-        "model": {"channels": [8, 64, 32], "name": "a b"}, "train": {"lr": 3.364e-05},
-    }  # fmt: skip
+    assert apply(raw, chosen) == {
+        "model": {"channels": [8, 64, 32], "name": "a b"},
+        "train": {"lr": 3.364e-05},
+    }
     assert raw["model"]["channels"] == [8, 16, 32]
-    assert values.overrides(raw, chosen) == [
-        "model.channels=[8,64,32]", "train.lr=3.364e-05", "model.name='a b'",
-    ]  # fmt: skip
+    assert overrides(raw, chosen) == [
+        "model.channels=[8,64,32]",
+        "train.lr=3.364e-05",
+        "model.name='a b'",
+    ]
 
 
 def test_a_grid_has_every_value():
-    assert Parameter("k", "int", 2, 8, step=3).grid() == [2, 5, 8]
-    assert Parameter("k", "float", 0.0, 0.3, step=0.1).grid() == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert IntRange(key="k", low=2, high=8, step=3).grid() == [2, 5, 8]
+    assert FloatRange(key="k", low=0.0, high=0.3, step=0.1).grid() == pytest.approx(
+        [0, 0.1, 0.2, 0.3]
+    )
     with pytest.raises(UserError, match="a grid needs step"):
-        Parameter("k", "float", 0.0, 1.0).grid()
+        FloatRange(key="k", low=0.0, high=1.0).grid()
 
 
 @pytest.mark.parametrize(
@@ -76,6 +85,37 @@ def test_unreadable_spaces_are_refused(line, part):
         parse(line)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (5, "5: must be a mapping such as {type: int, low: 2, high: 10}"),
+        ({"low": 1, "high": 2}, "type=None: must be one of float, int, categorical"),
+        ({"type": "itn", "low": 1}, "type=itn: must be one of float, int, categorical"),
+        ({"type": "int", "low": 1}, "high: missing; give it a value"),
+        ({"type": "int", "low": True, "high": 3}, "low=True: must be an integer"),
+        ({"type": "float", "low": 0, "high": float("inf")}, "high=inf: must be a finite number"),
+        ({"type": "float", "low": 0, "high": 1, "log": 1}, "log=1: must be true or false"),
+        ({"type": "float", "low": 1, "high": 2, "step": 0.5, "log": True}, "step=0.5: does not go"),
+        ({"type": "float", "low": 1, "high": 2, "step": 0}, "step=0: must be greater than 0"),
+        ({"type": "int", "low": 1, "high": 3, "when": "b"}, "when=b: must be KEY=VALUE"),
+        ({"type": "int", "low": 1, "high": 3, "choices": [1]}, "choices: no such option of int"),
+        ({"type": "categorical", "choices": []}, "choices: must list at least one value"),
+        ({"type": "categorical", "choices": [1, [2]]}, "choices=[1, [2]]: each must be a number"),
+    ],
+)
+def test_invalid_entries_of_a_preset_are_named_with_their_rule(entry, told):
+    with pytest.raises(UserError) as caught:
+        parse({"model.latent_dim": entry})
+    assert str(caught.value).startswith(f"search.space: model.latent_dim: {told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_choices_keep_their_types():
+    (parameter,) = parse("[k=choice(1,1.0,true,null,1e-4,'x')]")
+    assert isinstance(parameter, Choice)
+    assert [type(c) for c in parameter.choices] == [int, float, bool, type(None), float, str]
 
 
 BAD = {

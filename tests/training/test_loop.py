@@ -37,8 +37,14 @@ def steady(rows: list[dict]) -> list[dict]:
 
 
 def test_thirty_two_images_can_be_learned_by_heart():
-    run = make("a", "data.limit=32", "data.validation_fraction=0", "train.epochs=600",
-               "train.weight_decay=0", "model.latent_dim=32")  # fmt: skip
+    run = make(
+        "a",
+        "data.limit=32",
+        "data.validation_fraction=0",
+        "train.epochs=600",
+        "train.weight_decay=0",
+        "model.latent_dim=32",
+    )
     rows = list(fit(run))
     assert rows[-1]["train_mse"] < 0.004
     assert rows[-1]["train_mse"] < 0.05 * rows[0]["train_mse"]
@@ -157,8 +163,9 @@ def test_weights_that_are_not_finite_are_never_saved():
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_run():
-    run = make("a", "train.epochs=40", "train.patience=3", "train.lr=0.03",
-               "train.schedule=constant")  # fmt: skip
+    run = make(
+        "a", "train.epochs=40", "train.patience=3", "train.lr=0.03", "train.schedule=constant"
+    )
     rows = list(fit(run))
     scores = [row["validation_mse"] for row in rows]
     best = scores.index(min(scores))
@@ -168,16 +175,37 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
     checkpoints.load_weights(again.folder, again.model)
     validator = Validator(again.config, again.dataset.validation, CPU, torch.float32)
     assert validator.scores(again.model)["mse"] == pytest.approx(min(scores), rel=1e-6)
-    assert list(fit(make("a", "train.epochs=40", "train.patience=3", "train.lr=0.03",
-                         "train.schedule=constant"))) == []  # fmt: skip
+    assert (
+        list(
+            fit(
+                make(
+                    "a",
+                    "train.epochs=40",
+                    "train.patience=3",
+                    "train.lr=0.03",
+                    "train.schedule=constant",
+                )
+            )
+        )
+        == []
+    )
 
 
 def test_history_means_are_over_images_not_over_batches():
     rows = [
-        next(fit(make(f"b{size}", f"train.batch_size={size}", "train.optimizer=sgd",
-                      "train.lr=1e-12", "train.epochs=1")))
+        next(
+            fit(
+                make(
+                    f"b{size}",
+                    f"train.batch_size={size}",
+                    "train.optimizer=sgd",
+                    "train.lr=1e-12",
+                    "train.epochs=1",
+                )
+            )
+        )
         for size in (7, 80)
-    ]  # fmt: skip
+    ]
     assert rows[0]["train_mse"] == pytest.approx(rows[1]["train_mse"], rel=1e-5)
 
 

@@ -104,9 +104,12 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
     to_weights = axes / scale
     v = (start @ axes * scale).requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [v], max_iter=100, tolerance_grad=1e-5, tolerance_change=1e-5,
+        [v],
+        max_iter=100,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-5,
         line_search_fn="strong_wolfe",
-    )  # fmt: skip
+    )
 
     def objective() -> Tensor:
         optimizer.zero_grad()

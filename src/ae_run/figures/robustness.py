@@ -1,32 +1,38 @@
-"""Error over the level of each corruption."""
+"""Reconstruction from corrupted input, over the level of each corruption."""
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ae_run.figures._run_data import RunData, floats
-from ae_run.figures._style import Style, plain
+from ae_run.drawing.image_grid import COLUMNS, Block, grid_figure, pick
+from ae_run.drawing.run_data import RunData, floats
+from ae_run.drawing.style import Style, plain
+from ae_run.figures._section import Section
 
-TITLE = "Robustness"
-CAPTION = (
-    "Error of the reconstruction against the clean image when the input is corrupted ever more, "
-    "on the same corrupted test images for every model. Dashed: the error of the corrupted input "
-    "itself; PCA has as many numbers as the code. Own: the corruption that the run was trained "
-    "with, around its level. Where the solid line is below the dashed, the model removes more than "
-    "it loses."
-)
+section = Section("Robustness")
+
 _PER_ROW = 3
+_EXAMPLES = 2
 
 
-def draw(run: RunData, style: Style) -> Figure | None:
+@section.figure(
+    "Robustness",
+    "Error of the reconstruction against the clean image as the corruption grows, on the same "
+    "corrupted test images for every model. Dashed: the error of the corrupted input itself; PCA "
+    "has as many components as the code has dimensions. Where the solid line is below the dashed "
+    "line, the model removes more error than it adds. A panel “own”, if present, shows the "
+    "corruption used in training, at several strengths.",
+)
+def robustness(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `robustness` in the metrics."""
     curves: dict[str, Any] = run.metrics.get("robustness") or {}
     if not curves:
         return None
     columns = min(_PER_ROW, len(curves))
     rows = -(-len(curves) // columns)
-    figure = style.figure(max(4.8, 3.3 * columns), 2.7 * rows + 0.7, TITLE, run.label)
+    figure = style.figure(max(4.8, 3.3 * columns), 2.7 * rows + 0.7, title, run.label)
     panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for axes, (name, curve) in zip(panels, curves.items(), strict=False):
         _panel(axes, name, curve, style)
@@ -53,3 +59,30 @@ def _panel(axes: Axes, name: str, curve: dict[str, Any], style: Style) -> None:
     axes.set_title(plain(name.replace("_", " "), 30))
     axes.set_xlabel(plain(str(curve.get("level_name", "level")), 30))
     axes.set_ylim(bottom=0)
+
+
+@section.figure(
+    "Robustness, examples",
+    "Test images under a corruption that grows from left to right (its level is shown above), with "
+    "their reconstructions below.",
+)
+def robustness_examples(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `robustness_<key>_inputs` and `_outputs` (L, m, C, H, W) of a corruption."""
+    blocks: list[Block] = []
+    for key, curve in (run.metrics.get("robustness") or {}).items():
+        inputs, outputs = (run.array(f"robustness_{key}_{end}") for end in ("inputs", "outputs"))
+        if inputs is None or outputs is None:
+            continue
+        shown = pick(len(inputs), COLUMNS)
+        levels = [f"{curve['levels'][index]:g}" for index in shown]
+        name = f"{key.replace('_', ' ')} ({curve.get('level_name', 'level')})"
+        blocks += [
+            Block(
+                np.stack([inputs[shown, example], outputs[shown, example]]),
+                row_labels=["input", "reconstruction"],
+                column_labels=levels if example == 0 else (),
+                title=plain(name, 50) if example == 0 else "",
+            )
+            for example in range(min(_EXAMPLES, inputs.shape[1]))
+        ]
+    return grid_figure(style, title, run.label, blocks) if blocks else None

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ae_run.figures._run_data import RunData
-from ae_run.figures._scatter import class_legend, scatter_by_class
-from ae_run.figures._style import Style, plain
+from ae_run.drawing.confusion import confusion_matrix
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.scatter import class_legend, scatter_by_class
+from ae_run.drawing.style import Style, plain
 from ae_run.reports.metrics import dig
 from ae_run.reports.results import Found
 
@@ -24,30 +24,13 @@ def draw_confusions(found: Sequence[Found], options: Mapping[str, Any], style: S
         probe = dig(one.first.metrics, ["probe", options["classifier"]])
         if not probe:
             continue
-        _matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
+        confusion_matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
         axes.set_title(f"{options['labels'][index]}\n{probe['accuracy']:.4f}")
         if index % _PER_ROW == 0:
             axes.set_ylabel("true")
         if index + _PER_ROW >= len(found):
             axes.set_xlabel("predicted")
     return figure
-
-
-def _matrix(axes: Axes, counts: np.ndarray, names: list[str], style: Style) -> None:
-    """Each row's shares in percent, from 1 % up as numbers; counts (K, K), true class by row."""
-    shares = 100 * counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    colors = LinearSegmentedColormap.from_list("share", [style.face, style.color(0)])
-    axes.imshow(shares, cmap=colors, vmin=0, vmax=100)
-    axes.grid(visible=False)
-    ticks = np.arange(len(counts))
-    labels = [plain(name, 9) for name in names]
-    axes.set_xticks(ticks, labels, size=6)
-    axes.set_yticks(ticks, labels, size=6)
-    axes.tick_params(length=0)
-    for row, column in np.argwhere(shares >= 0.5):
-        share = shares[row, column]
-        color = style.face if share > 55 else style.ink
-        axes.text(column, row, f"{share:.0f}", ha="center", va="center", size=5.5, color=color)
 
 
 def draw_embeddings(

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ae_run.figures._run_data import RunData, floats
-from ae_run.figures._style import Style, log_y
+from ae_run.drawing.run_data import RunData, floats
+from ae_run.drawing.style import Style, log_y
 from ae_run.reports.metrics import dig, value
 from ae_run.reports.results import Found
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ae_run.figures._images import Block, grid_figure, image_grid, pick, wrap
-from ae_run.figures._run_data import RunData
-from ae_run.figures._style import Style
+from ae_run.drawing.image_grid import Block, grid_figure, image_grid, pick, wrap
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style
 from ae_run.reports.metrics import dig
 from ae_run.reports.results import Found
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ae_run.drawing.style import Style
 from ae_run.errors import UserError
 from ae_run.figures import available
-from ae_run.figures._style import Style
 from ae_run.reports import _classes, _curves, _grids
 from ae_run.reports.results import Found
 

@@ -145,9 +145,9 @@ class Maker:
     def _draw(self, report: Report, found: dict[str, Found], target: Path) -> None:
         import matplotlib
 
-        from ae_run.figures import _style
+        from ae_run.drawing.style import Style
 
-        style = _style.make("default", DPI)
+        style = Style.named("default", DPI)
         with matplotlib.rc_context(style.rc):
             for figure in self.wanted(report):
                 runs = [found[name] for name in figure.runs if name in found]
@@ -194,7 +194,7 @@ def _inputs(report: Report, found: Iterable[Found], figures: Collection[str]) ->
     here = Path(__file__).parents[1]
     sources = [
         p
-        for name in ("reports", "figures", "report")
+        for name in ("reports", "figures", "drawing", "pages")
         for p in (here / name).rglob("*.*")
         if p.suffix in (".py", ".css", ".js", ".html")
     ]

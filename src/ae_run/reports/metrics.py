@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ae_run.drawing.run_data import RunData, floats
 from ae_run.errors import UserError
-from ae_run.figures._run_data import RunData, floats
 
 PER_IMAGE = "per_image/"
 """Prefix, in a trimmed run's arrays, of a metric's scores for each test image."""

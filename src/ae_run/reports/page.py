@@ -3,26 +3,21 @@
 One file that opens from disk and asks for nothing else, with the look of a run's page.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ae_run import report as run_pages
-from ae_run.report._pictures import css_size, data_uri
+from ae_run.pages import render
 from ae_run.reports import points
 from ae_run.reports.compare import MISSED, REACHED, UNFINISHED, Line, Side
 from ae_run.reports.results import Found
 from ae_run.reports.spec import Figure, Report, Row, Value
 from ae_run.run_folder import write_bytes
 
-_LOOKS = Path(run_pages.__file__).parent / "templates"
 _TEMPLATES = Path(__file__).parent / "templates"
 _BASELINES = {"input": "corrupted input", "pca": "PCA", "pixels": "pixels"}
 
@@ -31,13 +26,9 @@ _BASELINES = {"input": "corrupted input", "pca": "PCA", "pixels": "pixels"}
 class Picture:
     """A picture on the page."""
 
-    source: str
-    """A data URI."""
-    width: int
-    height: int
+    image: render.Image
     name: str
-    animation: str
-    """A data URI, or empty."""
+    animation: render.Image | None
 
 
 def stem(figure: Figure, name: str) -> str:
@@ -48,21 +39,9 @@ def stem(figure: Figure, name: str) -> str:
 
 def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], target: Path) -> None:
     """Write `index.html` from the numbers and from the pictures in `figures/`."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = (_TEMPLATES / "points.js").read_text(encoding="utf-8")
-    style = "".join(
-        path.read_text(encoding="utf-8") for path in (_LOOKS / "page.css", _TEMPLATES / "extra.css")
-    )
-    html = environment.get_template("report.html").render(
-        style=Markup(style),
-        script=Markup(script),
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    html = render.page(
+        _TEMPLATES / "report.html",
+        _TEMPLATES / "points.js",
         report=report,
         summary=_summary(lines),
         rows=[_row(line, report) for line in lines if line.row.ours not in report.searches],
@@ -72,7 +51,7 @@ def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], tar
         missing=[name for name in report.runs if name not in found],
         clouds=Markup(json.dumps(_clouds(report, found)).replace("<", "\\u003c")),
     )
-    write_bytes(target / "index.html", html.encode())
+    write_bytes(target / "index.html", html)
 
 
 def _row(line: Line, report: Report) -> dict[str, Any]:
@@ -196,12 +175,10 @@ def _figure(figure: Figure, found: Mapping[str, Found], where: Path) -> dict[str
 
 
 def _picture(path: Path, figure: Figure) -> Picture:
-    content = path.read_bytes()
-    width, height = css_size(content)
     name = path.stem.removeprefix(stem(figure, "")).lstrip("-")
     moving = path.with_name(f"{stem(figure, '')}-{name or figure.runs[0]}-{figure.draw}.gif")
-    animation = data_uri("image/gif", moving.read_bytes()) if moving.is_file() else ""
-    return Picture(data_uri("image/png", content), width, height, name, animation)
+    animation = render.embed(moving) if moving.is_file() else None
+    return Picture(render.embed(path), name, animation)
 
 
 def _run(one: Found) -> dict[str, Any]:

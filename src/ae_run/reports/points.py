@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 
 _MOST = 1000
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 from ae_run.reports import metrics
 from ae_run.reports.compare import Searched
 from ae_run.reports.plan import Planned

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ae_run.figures._run_data import RunData
+from ae_run.drawing.run_data import RunData
 from ae_run.reports.plan import Planned
 from ae_run.reports.spec import Value
 

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ae_run.figures._run_data import RunData, load
+from ae_run.drawing.run_data import RunData, load
 from ae_run.reports import metrics, plan
 from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder

@@ -1,6 +1,6 @@
-"""`task=search`: many trials, each a run, to find the values that validation likes best.
+"""`task=search`: many trials, each a run, to find the values with the best validation score.
 
-`task` is what the command runs: it fills the study and starts `worker` processes, which take
-trials from it until none waits. What a study holds is in `study`, where it is kept in
-`storage`. Nothing here is imported by the other tasks, and only what must imports optuna.
+`task` is what the command runs. It checks the `plan`, fills the `study`, a queue of trials in a
+`storage`, and lets `workers` run each `trial` until none waits; `result`, `figures`, `page` and
+`refit` follow. No other task imports any of this.
 """

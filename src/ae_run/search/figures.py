@@ -1,4 +1,4 @@
-"""Figures of a search, drawn from its trials alone."""
+"""Figures of a search, drawn from its finished trials."""
 
 import io
 from collections.abc import Callable
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ae_run.config import FiguresConfig
-from ae_run.figures import _style
-from ae_run.figures._style import Style
+from ae_run.drawing.style import Style, log_y
 from ae_run.run_folder import RunFolder, write_bytes
-from ae_run.search.found import Found
-from ae_run.search.parallel import TITLE, parallel, style_map, text
-from ae_run.search.space import Parameter
+from ae_run.search.parallel_coordinates import TITLE, parallel, style_map, text
+from ae_run.search.parameters import Choice, FloatRange, IntRange, Parameter
+from ae_run.search.trials import SearchData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,17 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.ticker import Locator
 
 
-def draw(found: Found, folder: RunFolder, config: FiguresConfig) -> list[str]:
-    """Draw what can be drawn into `figures/`; return the names."""
+def draw(data: SearchData, folder: RunFolder, config: FiguresConfig) -> list[str]:
+    """Draw all figures that the trials have data for into `figures/`; return their names."""
     import matplotlib
 
-    style = _style.make(config.style, config.dpi)
+    style = Style.named(config.style, config.dpi)
     target = folder.file("figures")
     target.mkdir(exist_ok=True)
     names = []
     with matplotlib.rc_context(style.rc):
         for name, (_, _, make) in FIGURES.items():
-            figure = make(found, style)
+            figure = make(data, style)
             for kind in ("png", "pdf", "svg"):
                 (target / f"{name}.{kind}").unlink(missing_ok=True)
             if figure is None:
@@ -43,30 +42,44 @@ def draw(found: Found, folder: RunFolder, config: FiguresConfig) -> list[str]:
     return names
 
 
-def history(found: Found, style: Style) -> "Figure | None":
+def history(data: SearchData, style: Style) -> "Figure | None":
     """Scores in the order in which trials ended."""
-    if not found.complete:
+    if not data.complete:
         return None
-    figure = style.figure(7, 3.4, TITLES["history"], found.name)
+    figure = style.figure(7, 3.4, TITLES["history"], data.name)
     axes = figure.subplots()
-    order = {p.number: i + 1 for i, p in enumerate(sorted(found.points, key=lambda p: p.order))}
-    best = np.minimum if found.sign > 0 else np.maximum
+    order = {p.number: i + 1 for i, p in enumerate(sorted(data.trials, key=lambda p: p.order))}
+    best = np.minimum if data.sign > 0 else np.maximum
     for state, marker, color in (("pruned", "x", style.muted), ("complete", "o", style.color(0))):
-        shown = [p for p in found.points if p.state == state and p.values]
+        shown = [p for p in data.trials if p.state == state and p.values]
         if shown:
-            axes.scatter([order[p.number] for p in shown], [p.values[0] for p in shown], s=18,
-                         marker=marker, color=color, lw=1.2, label=state, zorder=3)  # fmt: skip
-    failed = [order[p.number] for p in found.points if p.state == "failed"]
-    scores = [p.values[0] for p in found.complete]
-    ends = [*(order[p.number] for p in found.complete), len(found.points)]
+            axes.scatter(
+                [order[p.number] for p in shown],
+                [p.values[0] for p in shown],
+                s=18,
+                marker=marker,
+                color=color,
+                lw=1.2,
+                label=state,
+                zorder=3,
+            )
+    failed = [order[p.number] for p in data.trials if p.state == "failed"]
+    scores = [p.values[0] for p in data.complete]
+    ends = [*(order[p.number] for p in data.complete), len(data.trials)]
     bests = best.accumulate(scores)
-    axes.step(ends, [*bests, bests[-1]], where="post",
-              color=style.color(4), label="best so far")  # fmt: skip
-    _score_axis(axes, found, "y", scores)
+    axes.step(ends, [*bests, bests[-1]], where="post", color=style.color(4), label="best so far")
+    _score_axis(axes, data, "y", scores)
     if failed:
-        axes.plot(failed, [0.02] * len(failed), "v", ms=5, color=style.color(3), label="failed",
-                  transform=axes.get_xaxis_transform())  # fmt: skip
-    axes.set(xlabel="trial, in the order in which they ended", ylabel=found.score)
+        axes.plot(
+            failed,
+            [0.02] * len(failed),
+            "v",
+            ms=5,
+            color=style.color(3),
+            label="failed",
+            transform=axes.get_xaxis_transform(),
+        )
+    axes.set(xlabel="trial, in the order in which they ended", ylabel=data.score)
     axes.xaxis.set_major_locator(_whole())
     figure.legend(loc="outside lower center", ncols=4)
     return figure
@@ -78,95 +91,113 @@ def _whole() -> "Locator":
     return MaxNLocator(integer=True, min_n_ticks=1)
 
 
-def _score_axis(axes: "Axes", found: Found, which: str, scores: list[float]) -> None:
-    """Show the good scores, and let the bad ones leave the picture rather than squeeze it."""
-    worst = np.quantile(found.sign * np.array(scores), 0.9)
-    best = min(found.sign * np.array(scores))
+def _score_axis(axes: "Axes", data: SearchData, which: str, scores: list[float]) -> None:
+    """Scale the axis to the good scores; bad ones lie outside the picture."""
+    worst = np.quantile(data.sign * np.array(scores), 0.9)
+    best = min(data.sign * np.array(scores))
     margin = 0.35 * (worst - best) or 0.05 * abs(best) or 1e-6
-    ends = sorted((found.sign * (best - 0.2 * margin), found.sign * (worst + margin)))
+    ends = sorted((data.sign * (best - 0.2 * margin), data.sign * (worst + margin)))
     (axes.set_ylim if which == "y" else axes.set_xlim)(*ends)
 
 
-def intermediate(found: Found, style: Style) -> "Figure | None":
+def intermediate(data: SearchData, style: Style) -> "Figure | None":
     """The score of every trial over its epochs."""
-    shown = [p for p in found.points if p.steps]
+    shown = [p for p in data.trials if p.steps]
     if not shown:
         return None
-    figure = style.figure(7, 3.6, TITLES["intermediate"], found.name)
+    figure = style.figure(7, 3.6, TITLES["intermediate"], data.name)
     axes = figure.subplots()
-    best = min(found.complete, key=lambda p: found.sign * p.values[0], default=None)
+    best = min(data.complete, key=lambda p: data.sign * p.values[0], default=None)
     for point in shown:
         epochs, scores = zip(*sorted(point.steps.items()), strict=True)
         pruned = point.state != "complete"
-        axes.plot(epochs, scores, lw=0.8, color=style.muted if pruned else style.color(0),
-                  alpha=0.8 if pruned else 0.55, ls=(0, (4, 2)) if pruned else "-")  # fmt: skip
+        axes.plot(
+            epochs,
+            scores,
+            lw=0.8,
+            color=style.muted if pruned else style.color(0),
+            alpha=0.8 if pruned else 0.55,
+            ls=(0, (4, 2)) if pruned else "-",
+        )
         if pruned:
             axes.plot(epochs[-1:], scores[-1:], "x", ms=5, color=style.muted)
     if best is not None and best.steps:
         epochs, scores = zip(*sorted(best.steps.items()), strict=True)
         axes.plot(epochs, scores, color=style.color(4), lw=2)
-    for label, kind in (("complete", {"color": style.color(0)}),
-                        ("pruned", {"color": style.muted, "ls": (0, (4, 2)), "marker": "x"}),
-                        ("best", {"color": style.color(4), "lw": 2})):  # fmt: skip
+    for label, kind in (
+        ("complete", {"color": style.color(0)}),
+        ("pruned", {"color": style.muted, "ls": (0, (4, 2)), "marker": "x"}),
+        ("best", {"color": style.color(4), "lw": 2}),
+    ):
         axes.plot([], [], label=label, **kind)
     every = [s for p in shown for s in p.steps.values()]
-    if found.sign > 0 and min(every) > 0 and max(every) / min(every) > 3:
-        _style.log_y(axes)
-    axes.set(xlabel="epoch", ylabel=found.score)
+    if data.sign > 0 and min(every) > 0 and max(every) / min(every) > 3:
+        log_y(axes)
+    axes.set(xlabel="epoch", ylabel=data.score)
     axes.xaxis.set_major_locator(_whole())
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
-def importances(found: Found, style: Style) -> "Figure | None":
+def importances(data: SearchData, style: Style) -> "Figure | None":
     """How much of the score's variance each parameter explains."""
-    if not found.importances:
+    if not data.importances:
         return None
-    shares = sorted(found.importances.items(), key=lambda item: item[1])
-    figure = style.figure(6, 1 + 0.33 * len(shares), TITLES["importances"], found.name)
+    shares = sorted(data.importances.items(), key=lambda item: item[1])
+    figure = style.figure(6, 1 + 0.33 * len(shares), TITLES["importances"], data.name)
     axes = figure.subplots()
-    bars = axes.barh([key for key, _ in shares], [share for _, share in shares],
-                     color=style.color(0), height=0.65)  # fmt: skip
+    bars = axes.barh(
+        [key for key, _ in shares],
+        [share for _, share in shares],
+        color=style.color(0),
+        height=0.65,
+    )
     axes.bar_label(bars, [f"{share:.2f}" for _, share in shares], padding=3)
-    when = f" after epoch {found.importances_epoch}" if found.importances_epoch else ""
-    axes.set(xlabel=f"share of the {found.score}'s variance{when} (fANOVA)")
+    when = f" after epoch {data.importances_epoch}" if data.importances_epoch else ""
+    axes.set(xlabel=f"share of the {data.score}'s variance{when} (fANOVA)")
     axes.set_xlim(0, 1.12 * max(share for _, share in shares) or 1)
     axes.grid(visible=False, axis="y")
     return figure
 
 
-def slices(found: Found, style: Style) -> "Figure | None":
+def slices(data: SearchData, style: Style) -> "Figure | None":
     """Score against each parameter."""
-    space = [p for p in found.space if any(p.key in t.params for t in found.complete)]
+    space = [p for p in data.space if any(p.key in t.params for t in data.complete)]
     if not space:
         return None
     columns = min(3, len(space))
     rows = -(-len(space) // columns)
-    figure = style.figure(2.6 * columns + 0.4, 2.3 * rows + 0.6, TITLES["slices"], found.name)
+    figure = style.figure(2.6 * columns + 0.4, 2.3 * rows + 0.6, TITLES["slices"], data.name)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    scores = [t.values[0] for t in found.complete]
+    scores = [t.values[0] for t in data.complete]
     for panel in panels.flat[len(space) :]:
         panel.set_visible(False)
     shade: Any = None
-    pruned = [t for t in found.points if t.state == "pruned" and t.values]
+    pruned = [t for t in data.trials if t.state == "pruned" and t.values]
     for panel, parameter in zip(panels.flat, space, strict=False):
         left = [t for t in pruned if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in left])
         panel.scatter(x, [t.values[0] for t in left], marker="x", s=12, lw=0.8, color=style.muted)
-        shown = [t for t in found.complete if parameter.key in t.params]
+        shown = [t for t in data.complete if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in shown])
-        shade = panel.scatter(x, [t.values[0] for t in shown], c=[t.number for t in shown],
-                              s=14, cmap=style_map(style), lw=0)  # fmt: skip
+        shade = panel.scatter(
+            x,
+            [t.values[0] for t in shown],
+            c=[t.number for t in shown],
+            s=14,
+            cmap=style_map(style),
+            lw=0,
+        )
         panel.set_xlabel(parameter.key)
-    _score_axis(panels[0, 0], found, "y", scores)
+    _score_axis(panels[0, 0], data, "y", scores)
     for row in panels:
-        row[0].set_ylabel(found.score)
+        row[0].set_ylabel(data.score)
     figure.colorbar(shade, ax=panels, label="trial", pad=0.01, aspect=40)
     return figure
 
 
-def _number_axis(axes: "Axes", parameter: Parameter) -> None:
-    """From the lowest to the highest value that is searched, with a little room beside them."""
+def _number_axis(axes: "Axes", parameter: FloatRange | IntRange) -> None:
+    """Scale the axis to the searched range, with a small margin."""
     low, high = parameter.low, parameter.high
     if not parameter.log:
         room = 0.04 * (high - low) or 0.5
@@ -184,7 +215,7 @@ def _number_axis(axes: "Axes", parameter: Parameter) -> None:
 
 
 def _positions(axes: "Axes", parameter: Parameter, values: list[Any]) -> list[float]:
-    if parameter.kind != "categorical":
+    if not isinstance(parameter, Choice):
         _number_axis(axes, parameter)
         return [float(value) for value in values]
     names = [text(choice) for choice in parameter.choices]
@@ -193,26 +224,31 @@ def _positions(axes: "Axes", parameter: Parameter, values: list[Any]) -> list[fl
     return [float(names.index(text(value))) for value in values]
 
 
-def pareto(found: Found, style: Style) -> "Figure | None":
-    """Score against what else is minimised, and the front on which neither gets better alone."""
-    others = found.options.also_minimize
-    done = found.complete
+def pareto(data: SearchData, style: Style) -> "Figure | None":
+    """Score against the other objectives, with the Pareto front."""
+    others = data.options.also_minimize
+    done = data.complete
     if not others or not done:
         return None
-    figure = style.figure(3.6 * len(others) + 0.6, 3.6, TITLES["pareto"], found.name)
+    figure = style.figure(3.6 * len(others) + 0.6, 3.6, TITLES["pareto"], data.name)
     panels = figure.subplots(1, len(others), squeeze=False)[0]
     for index, (panel, name) in enumerate(zip(panels, others, strict=True), 1):
-        pairs = sorted((t.values[index], found.sign * t.values[0]) for t in done)
+        pairs = sorted((t.values[index], data.sign * t.values[0]) for t in done)
         front, least = [], np.inf
         for other, score in pairs:
             if score < least:
-                front.append((other, found.sign * score))
+                front.append((other, data.sign * score))
                 least = score
-        panel.scatter([t.values[index] for t in done], [t.values[0] for t in done], s=16,
-                      color=style.muted, label="trial")  # fmt: skip
+        panel.scatter(
+            [t.values[index] for t in done],
+            [t.values[0] for t in done],
+            s=16,
+            color=style.muted,
+            label="trial",
+        )
         panel.step(*zip(*front, strict=True), where="post", color=style.color(4), lw=1)
         panel.plot(*zip(*front, strict=True), "o", ms=5, color=style.color(4), label="Pareto front")
-        panel.set(xlabel=name.replace("_", " "), ylabel=found.score)
+        panel.set(xlabel=name.replace("_", " "), ylabel=data.score)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -225,9 +261,12 @@ TITLES = {
     "intermediate": "Scores over epochs",
     "pareto": "Pareto front",
 }
-_MAKERS: "dict[str, tuple[str, Callable[[Found, Style], Figure | None]]]" = {
-    "history": ("Every trial's score, in the order in which they ended; of a pruned one its last "
-                "epoch's. Scores far from the best lie outside of the picture.", history),
+_MAKERS: "dict[str, tuple[str, Callable[[SearchData, Style], Figure | None]]]" = {
+    "history": (
+        "Every trial's score, in the order in which they ended; of a pruned one its last "
+        "epoch's. Scores far from the best lie outside the picture.",
+        history,
+    ),
     "pareto": ("Every complete trial; on the front, no trial is better in both.", pareto),
     "importances": (
         "How much of the score's variance over the trials each parameter explains, alone and "
@@ -240,9 +279,13 @@ _MAKERS: "dict[str, tuple[str, Callable[[Found, Style], Figure | None]]]" = {
         "epoch's score.",
         slices,
     ),
-    "parallel": ("Each line a complete trial, coloured by rank: the best is drawn last and "
-                 "stands out most.", parallel),
-    "intermediate": ("The score after each epoch. A cross marks where a trial was pruned.",
-                     intermediate),
-}  # fmt: skip
+    "parallel": (
+        "Each line a complete trial, coloured by rank: the best is drawn last and stands out most.",
+        parallel,
+    ),
+    "intermediate": (
+        "The score after each epoch. A cross marks where a trial was pruned.",
+        intermediate,
+    ),
+}
 FIGURES = {name: (TITLES[name], caption, make) for name, (caption, make) in _MAKERS.items()}

@@ -1,91 +1,90 @@
-"""The page of a search: one file that opens from disk, with the look of a run's page."""
+"""The page of a search: one self-contained file in the style of a run's page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from ae_run import report
-from ae_run.report._pictures import css_size, data_uri
+from ae_run.pages import render
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures
-from ae_run.search.found import Found
+from ae_run.search.trials import SearchData
 
 if TYPE_CHECKING:
-    from ae_run.search.prepare import Search
+    from ae_run.search.plan import Plan
 
-_CSS = Path(report.__file__).parent / "templates" / "page.css"
-_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATE = Path(__file__).parent / "templates" / "search.html"
 _MOST_ROWS = 100
 
 
-def write(folder: RunFolder, search: "Search", facts: dict[str, Any], found: Found) -> Path:
+def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchData) -> Path:
     """Write `report.html` from the numbers and from the pictures in `figures/`."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    header, rows = _rows(found)
-    html = environment.get_template("search.html").render(
-        style=Markup(_CSS.read_text(encoding="utf-8")),
+    header, rows = _rows(data)
+    html = render.page(
+        _TEMPLATE,
         facts=facts,
-        label=search.label,
+        label=plan.label,
         folder=str(folder.path),
-        sampler=f"{search.options.sampler}, pruner {search.options.pruner.replace('_', ' ')}",
-        tiles=_tiles(facts, found),
-        space=[(p.key, p.summary(), _short(facts["best"]["params"].get(p.key)))
-               for p in search.space],
+        sampler=f"{plan.options.sampler}, pruner {plan.options.pruner.replace('_', ' ')}",
+        tiles=_tiles(facts, data),
+        space=[
+            (p.key, p.summary(), _short(facts["best"]["params"].get(p.key))) for p in plan.space
+        ],
         pictures=_pictures(folder),
-        final=_final(folder, facts, search),
+        final=_final(folder, facts, plan),
         header=header,
         rows=rows[:_MOST_ROWS],
         more=len(rows) if len(rows) > _MOST_ROWS else None,
-    )  # fmt: skip
+    )
     path = folder.file("report.html")
-    write_bytes(path, html.encode())
+    write_bytes(path, html)
     return path
 
 
-def _tiles(facts: dict[str, Any], found: Found) -> list[tuple[str, str, str]]:
+def _tiles(facts: dict[str, Any], data: SearchData) -> list[tuple[str, str, str]]:
     best = facts["best"]
     tiles = [
-        (f"best {found.score}", f"{best['value']:.5g}", f"trial {best['number']}"),
-        ("trials", str(facts["trials"]),
-         f"{facts['complete']} complete, {facts['pruned']} pruned, {facts['failed']} failed"),
-        ("time", f"{facts['seconds']:,.0f} s", f"sampler {facts['sampler_share'] or 0:.2%}"),
-    ]  # fmt: skip
-    if found.options.pruner != "none":
+        (f"best {data.score}", f"{best['value']:.5g}", f"trial {best['number']}"),
+        (
+            "trials",
+            str(facts["trials"]),
+            f"{facts['complete']} complete, {facts['pruned']} pruned, {facts['failed']} failed",
+        ),
+        ("time", f"{facts['seconds']:,.0f} s", ""),
+    ]
+    if data.options.pruner != "none":
         text = f"{facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s"
         tiles.append(("saved by pruning", f"{facts['pruned_share']:.0%} pruned", text))
     return tiles
 
 
-def _final(folder: RunFolder, facts: dict[str, Any], search: "Search") -> dict[str, Any] | None:
-    """The best run's own folder and its scores on test, where it has them."""
+def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, Any] | None:
+    """The page of the best run, trained again, and its scores on test; None without a refit."""
     name = f"refit/{facts['best']['number']}"
     run = RunFolder(folder.file(name))
     if not (run.has("metrics.json") and run.has("report.html")):
         return None
     metrics = run.read_json("metrics.json")
-    rows = [("MSE", f"{metrics['mse']:.5f}"), ("MSE of PCA with as many numbers",
-             f"{metrics['baseline']['pca']['mse']:.5f}")]  # fmt: skip
-    if search.options.objective == "probe":
-        rows = [(f"accuracy, {kind}", f"{probe['accuracy']:.4f}")
-                for kind, probe in (metrics.get("probe") or {}).items()]  # fmt: skip
-    trained = search.options.refit.replace("+", " + ")
+    rows = [
+        ("MSE", f"{metrics['mse']:.5f}"),
+        ("MSE of PCA with as many components", f"{metrics['baseline']['pca']['mse']:.5f}"),
+    ]
+    if plan.options.objective == "probe":
+        rows = [
+            (f"accuracy, {kind}", f"{probe['accuracy']:.4f}")
+            for kind, probe in (metrics.get("probe") or {}).items()
+        ]
+    trained = plan.options.refit.replace("+", " + ")
     return {"page": f"{name}/report.html", "rows": rows, "trained": trained}
 
 
-def _rows(found: Found) -> tuple[list[str], list[list[str]]]:
-    """Finished trials, the best first, pruned ones after the complete."""
+def _rows(data: SearchData) -> tuple[list[str], list[list[str]]]:
+    """Finished trials: complete ones first, each state sorted from the best."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     points = sorted(
-        found.points,
-        key=lambda p: (order[p.state], found.sign * p.values[0] if p.values else 0, p.number),
+        data.trials,
+        key=lambda p: (order[p.state], data.sign * p.values[0] if p.values else 0, p.number),
     )
-    keys = [p.key for p in found.space]
-    others = list(found.options.also_minimize)
+    keys = [p.key for p in data.space]
+    others = list(data.options.also_minimize)
     header = ["trial", "state", "score", *others, *keys]
     rows = []
     for p in points:
@@ -108,9 +107,6 @@ def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
         path = folder.file(f"figures/{name}.png")
         if not path.is_file():
             continue
-        content = path.read_bytes()
-        width, height = css_size(content)
-        source = data_uri("image/png", content)
-        pictures.append({"name": name, "title": title, "caption": caption, "source": source,
-                         "width": width, "height": height})  # fmt: skip
+        image = render.embed(path)
+        pictures.append({"name": name, "title": title, "caption": caption, "image": image})
     return pictures

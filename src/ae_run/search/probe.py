@@ -35,7 +35,7 @@ def splits(config: Config, encoder: Path, dataset: Dataset) -> Splits:
 
 
 def epochs(config: Config, codes: Splits, folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """Train; after each epoch write and give the history's line."""
+    """Train; after each epoch, write the history and yield its line."""
     assert config.evaluate.probe is not None
     history: list[dict[str, Any]] = []
     for row in mlp_epochs(config.evaluate.probe.mlp, codes, config.seed)[1]:

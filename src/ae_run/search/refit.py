@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,88 +10,92 @@ from ae_run.config import validate
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted
 from ae_run.run_folder import RunFolder
-from ae_run.search import owners, study, values
-from ae_run.search.prepare import Search
+from ae_run.search import sessions, space
+from ae_run.search.plan import Plan
 from ae_run.search.progress import best
 from ae_run.search.space import Values
+from ae_run.search.study import TrialQueue
 
 
-def refit(search: Search, found: study.TakingStudy) -> None:
-    """Train, score and print, unless it is done already or another machine does it."""
-    top = best(study.slots(found.get_trials(deepcopy=False)), search.options)
+def refit(plan: Plan, queue: TrialQueue) -> None:
+    """Train, score and print, unless another process does it."""
+    top = best(queue.slots(), plan.options)
     assert top is not None
-    path = search.folder.file(f"refit/{top.number}")
+    path = plan.folder.file(f"refit/{top.number}")
     claim = f"refit:{top.number}"
-    with found.opened.lock():
-        known = found.user_attrs.get(claim) or {}
-        mine = not known or owners.is_dead(known) is True or known["path"] == known.get("done")
-        if mine:
-            found.set_user_attr(claim, owners.me() | {"path": str(path)})
-    if not mine:
-        search.folder.say(f"the best run is trained by {known['host']}: {known['path']}")
-        return
-    done: str | None = None
+    path.parent.mkdir(exist_ok=True)
+    me = sessions.owner(path.parent) | {"path": str(path)}
+    held = ExitStack()
+    with queue.opened.lock():
+        known = queue.study.user_attrs.get(claim) or {}
+        done = known and known["path"] == known.get("done")
+        # Version 0.1.0 stored no folder.
+        if known and not done and not sessions.is_dead({"folder": me["folder"]} | known):
+            plan.folder.say(f"the best run is trained by {known['host']}: {known['path']}")
+            return
+        held.enter_context(RunFolder(path.parent).lock())
+        queue.study.set_user_attr(claim, me)
+    end: dict[str, Any] = {}
     try:
-        if search.options.objective == "probe":
-            _evaluate(search, top.params, path)
-        else:
-            _train(search, top.params, top.user_attrs["facts"], path)
-        done = str(path)
+        with held:
+            if plan.options.objective == "probe":
+                _evaluate(plan, top.params, path)
+            else:
+                _train(plan, top.params, top.user_attrs["facts"], path)
+        end = me | {"done": str(path)}
     except Interrupted as stop:
         stop.args = (f"{stop}; or the same command",)
         raise
     finally:
-        with found.opened.lock():
-            facts = owners.me() | {"path": str(path), "done": done}
-            found.set_user_attr(claim, facts if done else {})
+        with queue.opened.lock():
+            queue.study.set_user_attr(claim, end)
 
 
-def _train(search: Search, params: Values, facts: dict[str, Any], path: Path) -> None:
-    """The normal task, in a folder that it goes on in where it was stopped."""
+def _train(plan: Plan, params: Values, facts: dict[str, Any], path: Path) -> None:
+    """Run `task=train` in a folder that it resumes if it was stopped there."""
     from ae_run import tasks
 
-    raw = values.apply(search.raw, params)
+    raw = space.apply(plan.raw, params)
     changed: Values = {}
-    if search.options.refit == "train+validation":
+    if plan.options.refit == "train+validation":
         changed |= {"data.validation_fraction": 0.0, "train.patience": None}
         if raw["train"]["schedule"] == "constant":
-            # The others need all their epochs for the rate to fall; this one stops at its best,
-            # which without validation images nothing else would find.
+            # Other schedules need all their epochs for the rate to fall. This one stops at the
+            # best epoch, which could not be found without validation images.
             changed["train.epochs"] = facts["best_epoch"]
-    raw = values.apply(raw, changed)
+    raw = space.apply(raw, changed)
     folder = RunFolder.open(str(path), "search.refit") if path.is_dir() else None
     if folder is None:
         raw |= {"run_dir": str(path)}
-        path.parent.mkdir(parents=True, exist_ok=True)
     config = validate(raw)
     ended = folder is not None and folder.has("report.html")
-    search.folder.say(
+    plan.folder.say(
         "\nthe best run:"
         if ended
-        else f"\nthe best run again, on {search.options.refit.replace('+', ' + ')}, "
+        else f"\nthe best run again, on {plan.options.refit.replace('+', ' + ')}, "
         f"{config.train.epochs} epochs"
     )
-    lines = [*search.overrides, *values.overrides(search.raw, params | changed)]
-    tasks.train(Job(config, raw, lines, search.label, folder))
+    lines = [*plan.overrides, *space.overrides(plan.raw, params | changed)]
+    tasks.train(Job(config, raw, lines, plan.label, folder))
 
 
-def _evaluate(search: Search, params: Values, path: Path) -> None:
-    """The encoder's folder copied, and scored there with the best classifier."""
+def _evaluate(plan: Plan, params: Values, path: Path) -> None:
+    """Copy the encoder's folder, and score the best classifier there."""
     from ae_run import tasks
 
-    assert search.job.folder is not None
+    assert plan.encoder is not None
     if not path.is_dir():
         new = path.with_name(f".{path.name}.tmp")
         shutil.rmtree(new, ignore_errors=True)
         keep = shutil.ignore_patterns("figures", "report.html", "*.npz", ".*", "*.pt")
-        shutil.copytree(search.job.folder.path, new, ignore=keep)
+        shutil.copytree(plan.encoder, new, ignore=keep)
         new.rename(path)
     folder = RunFolder(path)
-    raw = values.apply(search.raw, params)
+    raw = space.apply(plan.raw, params)
     raw["evaluate"]["probe"]["classifiers"] = ["softmax", "mlp"]
-    search.folder.say("\nthe best classifier on test")
-    lines = values.overrides(search.raw, params)
-    tasks.evaluate(Job(validate(raw), raw, lines, search.label, folder))
+    plan.folder.say("\nthe best classifier on test")
+    lines = space.overrides(plan.raw, params)
+    tasks.evaluate(Job(validate(raw), raw, lines, plan.label, folder))
     for name, scores in folder.read_json("metrics.json").get("probe", {}).items():
-        search.folder.say(f"{name:<12}{scores['accuracy']:>12.4f} accuracy on test")
-    search.folder.say(f"evaluated  {shlex.quote(str(path))}")
+        plan.folder.say(f"{name:<12}{scores['accuracy']:>12.4f} accuracy on test")
+    plan.folder.say(f"evaluated  {shlex.quote(str(path))}")

@@ -1,6 +1,5 @@
 """Samplers and pruners by name."""
 
-import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +12,16 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ae_run.errors import UserError
-from ae_run.search.options import SearchConfig
+from ae_run.search.config import SearchConfig
+from ae_run.search.parameters import Choice
 from ae_run.search.space import Space
 
 
 class PerTrial(BaseSampler):
-    """The sampler that `search.sampler` names, seeded anew for every trial by its number.
+    """The sampler that `search.sampler` names, seeded again for every trial by its number.
 
-    No storage keeps a sampler's generator. Seeded once per process, a search that is stopped
-    and started would draw the same parameters again, and so would its workers among
-    themselves; a trial's number comes once, whoever takes it.
+    No storage keeps a sampler's generator. Seeded once per process, a resumed search would draw
+    the same parameters again, and so would all workers; a trial's number occurs once.
     """
 
     def __init__(self, options: SearchConfig, space: Space, seed: int) -> None:
@@ -30,32 +29,25 @@ class PerTrial(BaseSampler):
         self._space = space
         self._seed = seed
         self._inner = make(options, space, seed)
-        self.seconds = 0.0
-        """Of its own work, since `take_seconds` was last called."""
-
-    def take_seconds(self) -> float:
-        """Its own time since the last call."""
-        seconds, self.seconds = self.seconds, 0.0
-        return seconds
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """See `BaseSampler`."""
-        if self._options.sampler != "grid":  # whose order of points is its seed
+        if self._options.sampler != "grid":  # whose seed is the order of its points
             seed = (self._seed * 1_000_003 + trial.number + 1) % 2**32
             self._inner = make(self._options, self._space, seed)
-        self._timed(self._inner.before_trial, study, trial)
+        self._inner.before_trial(study, trial)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """See `BaseSampler`."""
-        return self._timed(self._inner.infer_relative_search_space, study, trial)  # type: ignore[no-any-return]
+        return self._inner.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """See `BaseSampler`."""
-        return self._timed(self._inner.sample_relative, study, trial, search_space)  # type: ignore[no-any-return]
+        return self._inner.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self,
@@ -65,9 +57,7 @@ class PerTrial(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """See `BaseSampler`."""
-        return self._timed(
-            self._inner.sample_independent, study, trial, param_name, param_distribution
-        )
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self,
@@ -77,15 +67,8 @@ class PerTrial(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """See `BaseSampler`."""
-        if self._options.sampler != "grid":  # which would stop this process before others are done
-            self._timed(self._inner.after_trial, study, trial, state, values)
-
-    def _timed(self, call: Any, *args: Any) -> Any:
-        started = time.perf_counter()
-        try:
-            return call(*args)
-        finally:
-            self.seconds += time.perf_counter() - started
+        if self._options.sampler != "grid":  # it would stop this process before others are done
+            self._inner.after_trial(study, trial, state, values)
 
 
 def make(options: SearchConfig, space: Space, seed: int) -> BaseSampler:
@@ -109,11 +92,11 @@ def make(options: SearchConfig, space: Space, seed: int) -> BaseSampler:
 
 
 def pruner(options: SearchConfig, epochs: int) -> pruners.BasePruner:
-    """The pruner that `search.pruner` names, for trials of so many epochs."""
+    """The pruner that `search.pruner` names, for trials of `epochs` epochs."""
     match options.pruner:
         case "median":
             warmup = epochs // 4 if options.warmup_epochs == "auto" else options.warmup_epochs
-            # Steps are epochs, counted from 1; a step below the warm-up is not looked at.
+            # Steps are epochs, counted from 1; a step below the warm-up is ignored.
             return pruners.MedianPruner(options.startup_trials, warmup + 1)
         case "hyperband":
             return pruners.HyperbandPruner(1, epochs, options.reduction_factor)
@@ -124,7 +107,7 @@ def pruner(options: SearchConfig, epochs: int) -> pruners.BasePruner:
 
 
 def check(options: SearchConfig, space: Space) -> int | None:
-    """Refuse a sampler that cannot search the space; return how many points a grid has.
+    """Refuse a sampler that cannot search the space; return the number of a grid's points.
 
     Raises:
         UserError: it cannot.
@@ -134,7 +117,7 @@ def check(options: SearchConfig, space: Space) -> int | None:
             import cmaes  # noqa: F401
         except ImportError:
             raise UserError("search.sampler=cmaes: needs a package: pip install cmaes") from None
-        if sum(p.kind != "categorical" and p.when is None for p in space) < 2:
+        if sum(not isinstance(p, Choice) and p.when is None for p in space) < 2:
             raise UserError(
                 "search.sampler=cmaes: needs two int or float keys without condition in "
                 "search.space; choose tpe"
@@ -144,6 +127,6 @@ def check(options: SearchConfig, space: Space) -> int | None:
     points = 1
     for p in space:
         if p.when is not None:
-            raise UserError(f"search.sampler=grid: cannot follow conditions (when of {p.key})")
+            raise UserError(f"search.sampler=grid: cannot handle conditions (when of {p.key})")
         points *= len(p.grid())
     return points

@@ -1,4 +1,4 @@
-"""Where a study is kept: a journal file, PostgreSQL, or SQLite.
+"""Where a study is stored: a journal file, PostgreSQL, or SQLite.
 
 A storage is trusted input: Optuna unpickles the state of CMA-ES from it.
 """
@@ -22,7 +22,6 @@ from ae_run.errors import RunFailed, UserError
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
 
-HEARTBEAT, GRACE = 10, 60  # seconds; a trial on another machine is given up after GRACE
 _CONNECT_SECONDS = 10
 _ADVISORY_LOCK = 0x61652D72756E  # "ae-run"
 _PASSWORD = re.compile(r"(\w[\w+.-]*://[^:/?#@\s]*):([^/?#\s]*)@")
@@ -77,13 +76,13 @@ def check(url: str | None, workers: int) -> None:
 
 
 def open_storage(url: str | None, password: str | None, folder: Path, patience: float) -> Opened:
-    """Open a storage, and make it where there is none.
+    """Open a storage; create it if it does not exist.
 
     Args:
-        url: `search.storage`, without its password.
+        url: `search.storage` without its password.
         password: of the URL.
-        folder: the search's own, for a journal.
-        patience: seconds that a lost connection is waited for.
+        folder: of the search, for a journal.
+        patience: seconds to wait for a lost connection.
 
     Raises:
         RunFailed: it cannot be opened.
@@ -92,7 +91,7 @@ def open_storage(url: str | None, password: str | None, folder: Path, patience: 
         return _open_journal(Path(url).expanduser() if url else folder / "journal.log")
     if url.startswith("sqlite"):
         lock_file = folder / ".sqlite.lock"
-        database = _open_rdb(url, {}, 0)
+        database = _open_rdb(url, {})
         return Opened(database, lambda: _file_lock(lock_file), _closer(database))
     return _open_postgres(url, password, patience)
 
@@ -101,20 +100,10 @@ def _open_journal(path: Path) -> Opened:
     from filelock import FileLock
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
-    from optuna.storages.journal._file import BaseJournalFileLock
 
-    # Not Optuna's own lock file, which a killed process leaves behind for the others to wait
-    # out: this one is the kernel's, and goes with the process. Named apart, since Optuna's
-    # dashboard uses its own on the same journal.
+    # Optuna's own lock is a file that a killed process leaves behind, and others wait out. This
+    # lock is freed by the system. It has another name, since Optuna's dashboard uses Optuna's.
     file_lock = FileLock(path.with_name(f".{path.name}.flock"))
-
-    class Lock(BaseJournalFileLock):
-        def acquire(self) -> bool:
-            file_lock.acquire()
-            return True
-
-        def release(self) -> None:
-            file_lock.release()
 
     class Backend(JournalFileBackend):
         def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -131,21 +120,22 @@ def _open_journal(path: Path) -> Opened:
         path.parent.mkdir(parents=True, exist_ok=True)
         with file_lock:
             repair_tail(path)
-        storage = JournalStorage(Backend(str(path), Lock()))
+        # Optuna asks for `acquire` and `release` only.
+        storage = JournalStorage(Backend(str(path), file_lock))  # type: ignore[arg-type]
     except OSError as error:
         raise RunFailed(f"search.storage={path}: {error.strerror}") from None
     except ValueError as error:
         raise RunFailed(
-            f"{path}: not readable as a journal ({error}); move it aside to start anew"
+            f"{path}: not readable as a journal ({error}); move it away to start again"
         ) from None
     return Opened(storage, lock)
 
 
 def repair_tail(path: Path) -> None:
-    """Cut a journal after its last whole line; what it was is kept beside it.
+    """Truncate a journal after its last complete line; keep a copy of it as it was.
 
-    A process that was killed while it wrote leaves a part of a line, with which Optuna loads
-    the journal but cannot go on. The caller holds the lock.
+    A process that is killed while writing leaves an incomplete line. Optuna loads such a journal
+    but cannot continue with it. The caller holds the lock.
     """
     try:
         with path.open("rb") as file:
@@ -188,7 +178,7 @@ def _open_postgres(url: str, password: str | None, patience: float) -> Opened:
         "pool_size": 2,
     }
     try:
-        storage = _open_rdb(url, options, patience)
+        database = _open_rdb(url, options)
     except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise RunFailed(
@@ -201,58 +191,52 @@ def _open_postgres(url: str, password: str | None, patience: float) -> Opened:
 
     @contextmanager
     def lock() -> Iterator[None]:
-        # The server frees it when the connection ends, however it does.
+        # The server frees it when the connection ends, however that happens.
         with patiently(connect.connect, patience)() as connection:
             take = sqlalchemy.text("SELECT pg_advisory_lock(:key)")
             connection.execute(take, {"key": _ADVISORY_LOCK})
             yield
 
-    return Opened(storage, lock, _closer(storage))
+    return Opened(_patient(database, patience), lock, _closer(database))
 
 
-def _closer(storage: "RDBStorage") -> Callable[[], None]:
+def _closer(database: "RDBStorage") -> Callable[[], None]:
     def close() -> None:
-        storage.remove_session()
-        storage.engine.dispose()
+        database.remove_session()
+        database.engine.dispose()
 
     return close
 
 
-def _open_rdb(url: str, options: dict[str, Any], patience: float) -> "RDBStorage":
-    import warnings
-
-    from optuna.exceptions import ExperimentalWarning
+def _open_rdb(url: str, options: dict[str, Any]) -> "RDBStorage":
     from optuna.storages import RDBStorage
 
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        storage = RDBStorage(
-            url, engine_kwargs=options, heartbeat_interval=HEARTBEAT, grace_period=GRACE
-        )
-    if patience > 0:
-        for name in _CALLS:
+    return RDBStorage(url, engine_kwargs=options)
+
+
+def _patient(database: "RDBStorage", patience: float) -> "BaseStorage":
+    """The storage with Optuna's cache, each call of which waits for a lost connection.
+
+    The engine's own means (`pool_pre_ping`, a `creator` that retries) would not do: they renew a
+    connection between transactions, not the one that breaks in the middle of a transaction,
+    which has to be repeated as a whole.
+    """
+    from optuna.storages import BaseStorage, get_storage
+
+    storage = get_storage(database)
+    for name in vars(BaseStorage):
+        if not name.startswith("_"):
             setattr(storage, name, patiently(getattr(storage, name), patience))
     return storage
 
 
-# What Optuna's cache in front of the database calls; each is one transaction.
-_CALLS = (
-    "create_new_study", "set_study_user_attr", "set_study_system_attr", "get_study_id_from_name",
-    "get_study_name_from_id", "get_study_directions", "get_study_user_attrs",
-    "get_study_system_attrs", "get_all_studies", "_create_new_trial", "_set_trial_param",
-    "get_trial_id_from_study_id_trial_number", "_get_best_trial_id", "set_trial_state_values",
-    "set_trial_intermediate_value", "set_trial_user_attr", "set_trial_system_attr", "get_trial",
-    "_get_trials", "record_heartbeat", "_get_stale_trial_ids",
-)  # fmt: skip
-
-
 def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
-    """The same call, which waits for a lost connection to come back.
+    """The same call, repeated until a lost connection is back.
 
     Raises:
-        RunFailed: it did not within `patience` seconds.
+        StorageLost: it is not back within `patience` seconds.
     """
     import sqlalchemy
     from optuna.exceptions import StorageInternalError
@@ -278,7 +262,7 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
 
 
 class StorageLost(RunFailed):
-    """The database is gone."""
+    """The database cannot be reached any more."""
 
 
 def hide(text: str, password: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The study: exactly so many trials, however many processes start, work on it, or die.
+"""The study as a queue: exactly N trials, however many processes start, work on it, or die.
 
 A study is filled with WAITING trials, and workers take only those. A trial whose worker died
 is failed and waits again, once, as a new trial with `retry_of`; so the trials without that
@@ -6,98 +6,182 @@ attribute are the slots, and their number is `search.n_trials`.
 """
 
 import logging
-import math
-import secrets
-import time
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages._heartbeat import is_heartbeat_enabled
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from ae_run.errors import UserError
-from ae_run.search import owners, samplers
-from ae_run.search.options import SearchConfig
+from ae_run.run_folder import RunFolder
+from ae_run.search import samplers
+from ae_run.search.config import SearchConfig
+from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.space import Space
-from ae_run.search.storage import GRACE, HEARTBEAT, Opened
+from ae_run.search.storage import Opened
 
 _FAILURES = 5
 
 
-class NothingWaiting(Exception):
-    """No trial is left to take."""
-
-
-class TakingStudy(optuna.Study):
-    """A study whose `ask` takes a waiting trial and never makes a new one."""
-
-    opened: Opened
-    session: str | None = None
-    """Of the process that started this worker."""
-
-    def _pop_waiting_trial_id(self) -> int | None:
-        # Under the lock, so that a running trial without an owner is one whose worker died here.
-        with self.opened.lock():
-            trial_id = super()._pop_waiting_trial_id()
-            if trial_id is None:
-                raise NothingWaiting
-            owner = owners.me() | {"session": self.session}
-            self._storage.set_trial_user_attr(trial_id, "owner", owner)
-            if is_heartbeat_enabled(self._storage):
-                # Without a first one, the trial would never count as silent.
-                self._storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
-        return trial_id
-
-
 def quiet() -> None:
-    """Optuna's own messages off: trials say what they do themselves."""
+    """Turn off Optuna's own messages; the search prints its own."""
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.CRITICAL)
 
 
+@dataclass(frozen=True)
+class TrialQueue:
+    """A study, with the lock that all processes on it share."""
+
+    study: optuna.Study
+    opened: Opened
+    folder: Path
+    """Of this search; a trial's own is `trials/<number>` in it."""
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, as stored now."""
+        return self.study.get_trials(deepcopy=False)
+
+    def slots(self) -> list[FrozenTrial]:
+        """The last trial of each slot."""
+        return slots(self.trials())
+
+    def identify(self, identity: Mapping[str, Any]) -> None:
+        """Store what identifies the search, or compare it with what is stored.
+
+        Raises:
+            UserError: they differ; the message says in what.
+        """
+        with self.opened.lock():
+            known = self.study.user_attrs.get("identity")
+            if known is None:
+                self.study.set_user_attr("identity", dict(identity))
+                return
+        if known == identity:
+            return
+        keys = [k for k in {**known, **identity} if known.get(k) != identity.get(k)]
+        told = [f"{k} is {_text(known, k)} there, {_text(identity, k)} here" for k in keys[:5]]
+        more = f", and {len(keys) - 5} more" if len(keys) > 5 else ""
+        raise UserError(
+            f"search.name={self.study.study_name}: is another search: {'; '.join(told)}{more}; "
+            "give this one another search.name"
+        )
+
+    def fill(self, count: int) -> None:
+        """Add the waiting trials that are missing, and drop those that are too many."""
+        with self.opened.lock():
+            have = self.slots()
+            for _ in range(count - len(have)):
+                self.study.add_trial(optuna.create_trial(state=TrialState.WAITING))
+            waiting = [t for t in have if t.state == TrialState.WAITING]
+            for trial in waiting[len(waiting) - max(0, len(have) - count) :]:
+                self._drop(trial.number)
+
+    def _drop(self, number: int) -> None:
+        # Only the storage changes a trial that has not been taken.
+        storage = self.opened.storage
+        study_id = storage.get_study_id_from_name(self.study.study_name)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        storage.set_trial_user_attr(trial_id, "dropped", True)
+        storage.set_trial_state_values(trial_id, TrialState.FAIL)
+
+    @contextmanager
+    def take(self, session: str) -> Iterator[tuple[optuna.Trial, RunFolder] | None]:
+        """Take a waiting trial and make its folder; None if no trial is waiting.
+
+        The folder stays locked until the block ends: the lock shows that the trial's process is
+        alive, since the system frees it when that process dies.
+        """
+        with ExitStack() as held:
+            taken = None
+            with self.opened.lock():
+                states = (TrialState.WAITING,)
+                waiting = {t.number for t in self.study.get_trials(deepcopy=False, states=states)}
+                if waiting:  # else `ask` would add a trial
+                    trial = self.study.ask()
+                    folder = RunFolder(self.folder / "trials" / str(trial.number), quiet=True)
+                    folder.path.mkdir(parents=True)
+                    held.enter_context(folder.lock())
+                    trial.set_user_attr("owner", owner(folder.path) | {"session": session})
+                    taken = trial, folder
+            yield taken
+
+    def tell(
+        self, trial: optuna.Trial, state: TrialState, values: float | Sequence[float] | None = None
+    ) -> None:
+        """Finish a trial.
+
+        Raises:
+            UpdateFinishedTrialError: another process has finished it.
+        """
+        told = self.study.tell(trial, values, state, skip_if_finished=True)
+        if told.state != state:
+            raise UpdateFinishedTrialError
+
+    def repair(self, sessions: Sessions) -> int:
+        """Fail trials whose worker died, and let them wait again; return how many were failed.
+
+        A trial is tried again once after its worker died, and as often as it was stopped.
+        """
+        trials = self.trials()
+        if not any(self._is_lost(t, sessions) for t in trials) and not _to_repeat(trials):
+            return 0
+        failed = 0
+        with self.opened.lock():
+            for trial in self.trials():
+                if self._is_lost(trial, sessions):
+                    with suppress(UpdateFinishedTrialError):  # another process saw it too
+                        self.study.tell(trial.number, state=TrialState.FAIL)
+                        failed += 1
+            for trial in _to_repeat(self.trials()):
+                deaths = trial.user_attrs.get("deaths", 0) + (not trial.user_attrs.get("stopped"))
+                self.study.add_trial(
+                    optuna.create_trial(
+                        state=TrialState.WAITING,
+                        params=trial.params,
+                        distributions=trial.distributions,
+                        system_attrs=trial.system_attrs,
+                        user_attrs={"retry_of": trial.number, "deaths": deaths},
+                    )
+                )
+        return failed
+
+    def _is_lost(self, trial: FrozenTrial, sessions: Sessions) -> bool:
+        """Whether a running trial's worker has died; only certain under the lock."""
+        if trial.state != TrialState.RUNNING:
+            return False
+        known = trial.user_attrs.get("owner")
+        if known is None:  # its worker died between taking it and saying so
+            return True
+        # Version 0.1.0 stored no folder.
+        dead = is_dead({"folder": str(self.folder / "trials" / str(trial.number))} | known)
+        return sessions.is_silent(known.get("session")) if dead is None else dead
+
+
 def open_study(
-    opened: Opened, name: str, options: SearchConfig, space: Space, seed: int, epochs: int
-) -> TakingStudy:
-    """The study of that name, made if it is not there yet."""
+    opened: Opened,
+    folder: Path,
+    name: str,
+    options: SearchConfig,
+    space: Space,
+    seed: int,
+    epochs: int,
+) -> TrialQueue:
+    """The study of that name, created if it does not exist."""
     with opened.lock():
-        optuna.create_study(
+        study = optuna.create_study(
             storage=opened.storage,
             study_name=name,
             directions=options.directions,
             load_if_exists=True,
+            sampler=samplers.PerTrial(options, space, seed),
+            pruner=samplers.pruner(options, epochs),
         )
-    study = TakingStudy(
-        study_name=name,
-        storage=opened.storage,
-        sampler=samplers.PerTrial(options, space, seed),
-        pruner=samplers.pruner(options, epochs),
-    )
-    study.opened = opened
-    return study
-
-
-def identify(study: TakingStudy, identity: Mapping[str, Any]) -> None:
-    """Store what the search is, or compare it with what is stored.
-
-    Raises:
-        UserError: it differs; the message says in what.
-    """
-    with study.opened.lock():
-        known = study.user_attrs.get("identity")
-        if known is None:
-            study.set_user_attr("identity", dict(identity))
-            return
-    if known == identity:
-        return
-    keys = [k for k in {**known, **identity} if known.get(k) != identity.get(k)]
-    told = [f"{k} is {_text(known, k)} there, {_text(identity, k)} here" for k in keys[:5]]
-    more = f", and {len(keys) - 5} more" if len(keys) > 5 else ""
-    raise UserError(
-        f"search.name={study.study_name}: is another search: {'; '.join(told)}{more}; "
-        "give this one another search.name"
-    )
+    return TrialQueue(study, opened, folder)
 
 
 def _text(values: Mapping[str, Any], key: str) -> str:
@@ -105,7 +189,7 @@ def _text(values: Mapping[str, Any], key: str) -> str:
 
 
 def slots(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """The last trial of each slot: a trial, or what it was tried again as."""
+    """The last trial of each slot: a trial, or its last retry."""
     again = {t.user_attrs["retry_of"]: t for t in trials if "retry_of" in t.user_attrs}
     last = []
     for trial in trials:
@@ -118,110 +202,14 @@ def slots(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def is_hopeless(last: list[FrozenTrial]) -> bool:
-    """Whether the first trials, all that are finished, failed by themselves."""
+    """Whether the first trials, and all that are finished, failed by themselves."""
     finished = [t for t in last if t.state.is_finished()]
     enough = min(_FAILURES, len(last))
     return len(finished) >= enough and all("reason" in t.user_attrs for t in finished)
 
 
-def fill(study: TakingStudy, count: int) -> None:
-    """Make the waiting trials that are missing, and drop those that are too many."""
-    with study.opened.lock():
-        have = slots(study.get_trials(deepcopy=False))
-        for _ in range(count - len(have)):
-            study.add_trial(optuna.create_trial(state=TrialState.WAITING))
-        waiting = [t for t in have if t.state == TrialState.WAITING]
-        for trial in waiting[len(waiting) - max(0, len(have) - count) :]:
-            study._storage.set_trial_user_attr(trial._trial_id, "dropped", True)
-            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-
-
-class Sessions:
-    """The processes that run this search, each with when it was last seen.
-
-    They tell how long the search has taken over all restarts, and, on another machine, whether
-    the workers of one are still there.
-    """
-
-    def __init__(self, study: TakingStudy) -> None:
-        self._study = study
-        self.own = secrets.token_hex(8)
-        self._started = time.time()
-        self._beaten = -math.inf
-        self._seen: dict[str, tuple[float, float]] = {}
-
-    def beat(self, at_once: bool = False) -> None:
-        """Say that this process is there, now and then."""
-        if at_once or time.monotonic() - self._beaten > HEARTBEAT:
-            self._beaten = time.monotonic()
-            times = [self._started, time.time()]
-            self._study.set_user_attr(f"session:{self.own}", times)
-
-    def is_silent(self, session: object) -> bool:
-        """Whether another one has said nothing for long, by this machine's clock."""
-        last = self._study.user_attrs.get(f"session:{session}", [0.0, 0.0])[1]
-        now = time.monotonic()
-        if self._seen.setdefault(str(session), (last, now))[0] != last:
-            self._seen[str(session)] = (last, now)
-        return now - self._seen[str(session)][1] > GRACE
-
-    def elapsed(self) -> float:
-        """Seconds in which at least one of them was at work."""
-        times = [v for k, v in self._study.user_attrs.items() if k.startswith("session:")]
-        total, reached = 0.0, -math.inf
-        for start, end in sorted(times):
-            total += max(0.0, end - max(start, reached))
-            reached = max(reached, end)
-        return total
-
-
-def repair(study: TakingStudy, sessions: Sessions) -> int:
-    """Fail trials whose worker died, and let them wait again; return how many were failed.
-
-    A trial is tried again once after its worker died, and as often as it was stopped.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        optuna.storages.fail_stale_trials(study)  # does nothing without a heartbeat
-    trials = study.get_trials(deepcopy=False)
-    if not any(_is_lost(t, sessions) for t in trials) and not _to_repeat(trials):
-        return 0
-    failed = 0
-    with study.opened.lock():
-        for trial in study.get_trials(deepcopy=False):
-            if _is_lost(trial, sessions):
-                try:
-                    study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-                    failed += 1
-                except optuna.exceptions.UpdateFinishedTrialError:
-                    pass  # it was alive after all, or another process saw it too
-        for trial in _to_repeat(study.get_trials(deepcopy=False)):
-            deaths = trial.user_attrs.get("deaths", 0) + (not trial.user_attrs.get("stopped"))
-            study.add_trial(
-                optuna.create_trial(
-                    state=TrialState.WAITING,
-                    params=trial.params,
-                    distributions=trial.distributions,
-                    system_attrs=trial.system_attrs,
-                    user_attrs={"retry_of": trial.number, "deaths": deaths},
-                )
-            )
-    return failed
-
-
-def _is_lost(trial: FrozenTrial, sessions: Sessions) -> bool:
-    """Whether a running trial's worker has died; the caller holds the lock to be sure."""
-    if trial.state != TrialState.RUNNING:
-        return False
-    owner = trial.user_attrs.get("owner")
-    if owner is None:
-        return True
-    dead = owners.is_dead(owner)
-    return sessions.is_silent(owner.get("session")) if dead is None else dead
-
-
 def _to_repeat(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Failed trials that did not fail by themselves, and have no successor yet."""
+    """Failed trials that did not fail by themselves and have no successor yet."""
     again = {t.user_attrs.get("retry_of") for t in trials}
     return [
         t

@@ -1,24 +1,26 @@
-"""`task=search`: check, fill the study, keep workers going, then write down what was found."""
+"""`task=search`: plan it, fill the study, run its trials, write the result."""
+
+from functools import partial
 
 from ae_run import data
-from ae_run.data import Dataset
 from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, UserError
-from ae_run.search import crew, page, prepare, refit, result, storage, study
+from ae_run.search import page, plan, refit, result, storage, study, workers
+from ae_run.search.plan import Plan
 from ae_run.training.interrupts import stop_requests
 
 
 def run(job: Job) -> None:
-    """Search, and end with the best run.
+    """Search, then train and score the best run.
 
     Raises:
         UserError: what was asked for cannot be done.
         RunFailed: the storage is lost, or no trial succeeds.
-        Interrupted: it was stopped; the same command goes on.
+        Interrupted: a signal asked to stop; the same command resumes.
     """
     from ae_run.training.run import check_fingerprint
 
-    search = prepare.prepare(job)
+    search = plan.make(job)
     dataset = data.load(search.config.data)
     if job.folder is not None:
         check_fingerprint(job.folder, dataset)
@@ -31,43 +33,54 @@ def run(job: Job) -> None:
     options, folder = search.options, search.folder
     new = not folder.path.exists()
     folder.path.mkdir(parents=True, exist_ok=True)
+    connect = partial(
+        storage.open_storage,
+        options.storage,
+        search.password,
+        folder.path,
+        options.reconnect_seconds,
+    )
     try:
-        opened = storage.open_storage(
-            options.storage, search.password, folder.path, options.reconnect_seconds
-        )
+        opened = connect()
     except BaseException:
         if new and not any(folder.path.iterdir()):
             folder.path.rmdir()
         raise
     try:
-        _search(search, dataset, opened)
+        queue = study.open_study(
+            opened,
+            folder.path,
+            search.name,
+            options,
+            search.space,
+            search.config.seed,
+            search.epochs,
+        )
+        queue.identify(plan.identity(search, dataset))
+        _check_fresh(search, queue)
+        folder.say(plan.describe(search, dataset))
+        try:
+            with stop_requests() as stop:
+                seconds = workers.Workers(search, queue, connect, dataset, stop).work()
+        except Interrupted as end:
+            end.args = (f"{end}; the same command goes on",)
+            raise
+        _finish(search, queue, seconds)
     finally:
         opened.close()
 
 
-def _search(search: prepare.Search, dataset: Dataset, opened: storage.Opened) -> None:
-    found = study.open_study(
-        opened, search.name, search.options, search.space, search.config.seed, search.epochs
-    )
-    study.identify(found, prepare.identity(search, dataset))
-    _check_fresh(search, found)
-    search.folder.say(prepare.describe(search, dataset))
-    try:
-        with stop_requests() as stop:
-            seconds = crew.Crew(search, found, dataset, stop).work()
-    except Interrupted as end:
-        end.args = (f"{end}; the same command goes on",)
-        raise
-    facts, data = result.finish(search, found, seconds)
+def _finish(search: Plan, queue: study.TrialQueue, seconds: float) -> None:
+    facts, trials = result.finish(search, queue, seconds)
     if search.options.refit != "none":
-        refit.refit(search, found)
-        page.write(search.folder, search, facts, data)
+        refit.refit(search, queue)
+        page.write(search.folder, search, facts, trials)
 
 
-def _check_fresh(search: prepare.Search, found: study.TakingStudy) -> None:
-    """Refuse trial folders that the study knows nothing of."""
+def _check_fresh(search: Plan, queue: study.TrialQueue) -> None:
+    """Refuse trial folders that the study does not know."""
     trials = search.folder.file("trials")
-    begun = any(t.state.name != "WAITING" for t in found.get_trials(deepcopy=False))
+    begun = any(t.state.name != "WAITING" for t in queue.trials())
     if not begun and trials.is_dir() and any(trials.iterdir()):
         raise UserError(
             f"{trials}: holds trials of another search, whose storage is gone; move "

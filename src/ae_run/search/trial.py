@@ -4,69 +4,71 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.exceptions import TrialPruned
+from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
+from optuna.trial import TrialState
 
+from ae_run import data
 from ae_run.config import Config, validate
 from ae_run.data import Dataset
 from ae_run.errors import AeRunError, Interrupted
+from ae_run.recording import Phases, recorded
 from ae_run.run_folder import RunFolder
-from ae_run.search import samplers, values
-from ae_run.search.options import SearchConfig
+from ae_run.search import space
 from ae_run.search.space import Space, Values
 from ae_run.search.storage import StorageLost
+from ae_run.training import fit
 from ae_run.training.interrupts import stop_requests
+from ae_run.training.run import start, training_facts
 
 if TYPE_CHECKING:
     from ae_run.evaluation.probes import Splits
+    from ae_run.search.worker import Order
 
 
 class Failed(Exception):
-    """A trial failed by itself; the search goes on."""
+    """A trial failed by itself; the search continues."""
 
 
-@dataclass
-class Trials:
-    """What all trials of a worker share."""
+class Objective:
+    """What a worker's trials have in common; called with a trial, it returns the scores."""
 
-    raw: dict[str, Any]
-    """The composed config, without what only the command line asks for."""
-    options: SearchConfig
-    space: Space
-    folder: Path
-    label: str
-    overrides: list[str]
-    worker: str
-    dataset: Dataset
-    base: Config
-    encoder: Path | None = None
-    """The run folder whose codes are classified, with `search.objective=probe`."""
-    codes: "Splits | None" = None
+    def __init__(self, order: "Order", dataset: Dataset) -> None:
+        self._order = order
+        self._options = order.options
+        self._space = space.parse(order.options.space)
+        self._base = validate(order.raw)
+        self._dataset = dataset
+        self._codes: Splits | None = None
 
-    def __call__(self, trial: optuna.Trial) -> float | Sequence[float]:
-        """Run one trial; what `study.optimize` calls."""
+    def __call__(self, trial: optuna.Trial, folder: RunFolder) -> float | Sequence[float]:
+        """Run one trial in its own folder.
+
+        Raises:
+            TrialPruned: its score is too bad to continue.
+            Failed: it ended in an error, which is stored as its reason.
+            Interrupted: a signal asked to stop.
+            UpdateFinishedTrialError: another process has finished it.
+            StorageLost: the database cannot be reached any more.
+        """
         started = time.perf_counter()
-        facts: dict[str, Any] = {"worker": self.worker}
+        facts: dict[str, Any] = {"worker": self._order.worker}
         try:
-            chosen = suggest(trial, self.space)
-            sampler = trial.study.sampler
-            if isinstance(sampler, samplers.PerTrial):
-                facts["sampler_seconds"] = round(sampler.take_seconds(), 6)
-            return self._run(trial, chosen, facts)
-        except TrialPruned:
+            return self._run(trial, folder, suggest(trial, self._space), facts)
+        except (TrialPruned, StorageLost, UpdateFinishedTrialError):
             raise
         except (Interrupted, KeyboardInterrupt) as stop:
-            trial.set_user_attr("stopped", True)
+            with suppress(UpdateFinishedTrialError):
+                trial.set_user_attr("stopped", True)
             raise Interrupted("stopped", getattr(stop, "exit_code", 130) - 128) from None
-        except (StorageLost, optuna.exceptions.UpdateFinishedTrialError):
-            raise
         except Exception as error:
             trial.set_user_attr("reason", _reason(error))
-            self._log(trial.number, error)
+            if not isinstance(error, AeRunError):  # no message was written for it
+                with suppress(OSError):
+                    folder.log("".join(traceback.format_exception(error)))
             _free_memory(error)
             raise Failed(str(error)) from error
         finally:
@@ -75,35 +77,26 @@ class Trials:
                 trial.set_user_attr("facts", facts)
 
     def _run(
-        self, trial: optuna.Trial, chosen: Values, facts: dict[str, Any]
+        self, trial: optuna.Trial, folder: RunFolder, chosen: Values, facts: dict[str, Any]
     ) -> float | Sequence[float]:
-        folder = RunFolder(self.folder / "trials" / str(trial.number), quiet=True)
-        folder.path.mkdir(parents=True, exist_ok=False)
-        config = validate(values.apply(self.raw, chosen))
-        lines = [*self.overrides, *values.overrides(self.raw, chosen)]
+        raw = self._order.raw
+        config = validate(space.apply(raw, chosen))
+        lines = [*self._order.overrides, *space.overrides(raw, chosen)]
         folder.file("overrides.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        if self.options.objective == "probe":
-            pruned = self._probe(trial, config, folder, facts)
+        if self._order.encoder is not None:
+            pruned = self._probe(trial, config, folder, self._order.encoder, facts)
         else:
             pruned = self._train(trial, config, folder, lines, facts)
         if pruned:
             folder.update_json("run.json", status="pruned")
             self._drop_weights(trial.study, folder, None)
-            raise TrialPruned(f"after epoch {facts['epochs']}")
+            raise TrialPruned
         score: float = facts["score"]
         self._drop_weights(trial.study, folder, score)
-        if not self.options.also_minimize:
+        if not self._options.also_minimize:
             return score
         others = {"code_size": config.model.latent_dim, "parameters": facts["parameters"]}
-        return [score, *(float(others[name]) for name in self.options.also_minimize)]
-
-    def _log(self, number: int, error: Exception) -> None:
-        """Where in the code an error arose that no message was written for."""
-        if not isinstance(error, AeRunError):
-            with suppress(OSError):
-                RunFolder(self.folder / "trials" / str(number)).log(
-                    "".join(traceback.format_exception(error))
-                )
+        return [score, *(float(others[name]) for name in self._options.also_minimize)]
 
     def _train(
         self,
@@ -113,24 +106,20 @@ class Trials:
         lines: list[str],
         facts: dict[str, Any],
     ) -> bool:
-        """Train a model; whether it was pruned."""
-        from ae_run import data
-        from ae_run.recording import Phases, recorded
-        from ae_run.training import fit
-        from ae_run.training.run import start, training_facts
-
-        dataset = self.dataset if config.data == self.base.data else data.load(config.data)
+        """Train a model; return whether the trial was pruned."""
+        same_data = config.data == self._base.data
+        dataset = self._dataset if same_data else data.load(config.data)
         phases, pruned = Phases(), False
         with phases("prepare"):
-            run = start(config, dataset, folder, self.label, lines)
+            run = start(config, dataset, folder, self._order.label, lines)
         facts["parameters"] = sum(p.numel() for p in run.model.parameters())
         facts["threads"] = folder.read_json("run.json")["threads"]
-        last = run.model.stages()[-1].name
-        with folder.lock(), recorded(folder, phases), phases("train"):
+        last = run.model.stages()[-1].name  # earlier stages score a part of the model
+        with recorded(folder, phases), phases("train"):
             loop, epoch = fit(run), 0
             with closing(loop):  # type: ignore[type-var]
                 for row in loop:
-                    if row["stage"] == last:  # before it, the scores are those of a part
+                    if row["stage"] == last:
                         epoch += 1
                         score = row[f"validation_{run.monitor}"]
                         pruned = self._report(trial, epoch, config.train.epochs, score, facts)
@@ -143,19 +132,24 @@ class Trials:
         return pruned
 
     def _probe(
-        self, trial: optuna.Trial, config: Config, folder: RunFolder, facts: dict[str, Any]
+        self,
+        trial: optuna.Trial,
+        config: Config,
+        folder: RunFolder,
+        encoder: Path,
+        facts: dict[str, Any],
     ) -> bool:
-        """Train a classifier on codes; whether it was pruned."""
+        """Train a classifier on the encoder's codes; return whether the trial was pruned."""
         from ae_run.search import probe
 
-        assert self.encoder is not None
         assert config.evaluate.probe is not None
-        if self.codes is None:
-            self.codes = probe.splits(self.base, self.encoder, self.dataset)
+        if self._codes is None:
+            self._codes = probe.splits(self._base, encoder, self._dataset)
         folder.write_yaml("config.yaml", config.dump())
-        folder.write_json("run.json", {"status": "running", "encoder": str(self.encoder)})
+        folder.write_json("run.json", {"status": "running", "encoder": str(encoder)})
         total = config.evaluate.probe.mlp.epochs
-        with closing(probe.epochs(config, self.codes, folder)) as loop, stop_requests() as stop:  # type: ignore[type-var]
+        loop = probe.epochs(config, self._codes, folder)
+        with closing(loop), stop_requests() as stop:  # type: ignore[type-var]
             for row in loop:
                 score = row["validation_accuracy"]
                 if self._report(trial, row["epoch"], total, score, facts):
@@ -168,40 +162,34 @@ class Trials:
     def _report(
         self, trial: optuna.Trial, epoch: int, epochs: int, score: float, facts: dict[str, Any]
     ) -> bool:
-        """Tell the study an epoch's score, and keep the best; whether to prune."""
-        sign = 1 if self.options.direction == "minimize" else -1
+        """Report an epoch's score, and keep the best; return whether to prune."""
+        sign = 1 if self._options.direction == "minimize" else -1
         facts["epochs"] = epoch
         if "score" not in facts or sign * score < sign * facts["score"]:
             facts |= {"score": score, "best_epoch": epoch}
-        if self.options.also_minimize:
+        if self._options.also_minimize:
             return False
         trial.report(score, epoch)
         return epoch < epochs and trial.should_prune()  # after the last, nothing is left to save
 
     def _drop_weights(self, study: optuna.Study, folder: RunFolder, score: float | None) -> None:
-        """Keep the weights of a trial that is the best so far; the history stays of all."""
-        if self.options.also_minimize and score is not None:
+        """Keep the weights only if the trial is the best so far; every history stays."""
+        if self._options.also_minimize and score is not None:
             return
-        done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if score is not None and all(score < t.values[0] for t in done):
             return
         with suppress(FileNotFoundError):
             folder.file("model.safetensors").unlink()
 
 
-def suggest(trial: optuna.Trial, space: Space) -> Values:
+def suggest(trial: optuna.Trial, searched: Space) -> Values:
     """A value for every parameter whose condition holds."""
     chosen: Values = {}
-    for p in space:
+    for p in searched:
         if p.when is not None and chosen.get(p.when[0], _ABSENT) != p.when[1]:
             continue
-        if p.kind == "categorical":
-            chosen[p.key] = trial.suggest_categorical(p.key, list(p.choices))
-        elif p.kind == "int":
-            low, high, step = int(p.low), int(p.high), int(p.step or 1)
-            chosen[p.key] = trial.suggest_int(p.key, low, high, step=step, log=p.log)
-        else:
-            chosen[p.key] = trial.suggest_float(p.key, p.low, p.high, step=p.step, log=p.log)
+        chosen[p.key] = p.suggest(trial)
     return chosen
 
 

@@ -1,8 +1,9 @@
-"""A worker process: takes waiting trials until none is left.
+"""A worker: takes waiting trials and runs them until none is left.
 
-Started by `task` as `python -m ae_run.search.worker`. What to do comes as one JSON line on
-stdin, which also carries the storage's password past the process list; that line's end stays
-open, and when it closes, the process that started this one has died, and so does this one.
+With `search.workers=1` the search itself is the worker. Otherwise `workers` starts
+`python -m ae_run.search.worker`, which reads its `Order` from stdin as one JSON line: the
+storage's password is in it, and would be visible in a command line. Stdin then stays open; when
+it closes, the parent has died, and the worker ends too.
 """
 
 import json
@@ -12,47 +13,163 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import numpy as np
+import optuna
+from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from ae_run import processes
+from ae_run.config import Schema
+from ae_run.data import Dataset, Part
 from ae_run.errors import AeRunError, Interrupted
+from ae_run.run_folder import RunFolder
+from ae_run.search import space, storage, study
+from ae_run.search.config import SearchConfig
 
 DONE, STORAGE_LOST, BROKEN = 0, 3, 4
+"""Exit codes."""
+_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
 
 
-def start_arguments() -> list[str]:
-    """The command line that starts one."""
-    return [sys.executable, "-m", "ae_run.search.worker"]
+class Order(Schema):
+    """What a worker is to do."""
+
+    options: SearchConfig
+    password: str | None
+    name: str
+    seed: int
+    epochs: int
+    folder: Path
+    """Of the search."""
+    label: str
+    raw: dict[str, Any]
+    """The config of its runs."""
+    encoder: Path | None
+    overrides: list[str]
+    worker: str
+    """Its name."""
+    threads: int
+    session: str
+    """Of the process that runs the search."""
+    deadline: float | None
+    """Seconds since the epoch; no trial starts after it."""
+    images: Path | None
+    """A folder that `save_images` wrote; None if the worker has the data set."""
+
+
+class Worker:
+    """Runs one trial after another."""
+
+    def __init__(self, order: Order, queue: study.TrialQueue, dataset: Dataset) -> None:
+        from ae_run.search.trial import Objective  # imports torch
+
+        self._order = order
+        self._queue = queue
+        self._objective = Objective(order, without_test(dataset))
+
+    def run_one(self) -> bool:
+        """Take a trial and run it; False if none is waiting.
+
+        Raises:
+            StorageLost: the database cannot be reached any more.
+            Interrupted: a signal asked to stop; the trial will be run again.
+        """
+        with self._queue.take(self._order.session) as taken:
+            if taken is None:
+                return False
+            trial, folder = taken
+            try:
+                self._run(trial, folder)
+            except UpdateFinishedTrialError:  # by another process, which took this one for dead
+                search = RunFolder(self._order.folder)
+                search.log(f"trial {trial.number} was given up by another process")
+        return True
+
+    def _run(self, trial: optuna.Trial, folder: RunFolder) -> None:
+        from ae_run.search.trial import Failed
+
+        try:
+            values = self._objective(trial, folder)
+        except TrialPruned:
+            self._queue.tell(trial, TrialState.PRUNED)
+        except Failed:
+            self._queue.tell(trial, TrialState.FAIL)
+        except Interrupted:
+            with suppress(UpdateFinishedTrialError):
+                self._queue.tell(trial, TrialState.FAIL)
+            raise
+        else:
+            self._queue.tell(trial, TrialState.COMPLETE, values)
+
+
+def without_test(dataset: Dataset) -> Dataset:
+    """The data set as trials get it: without its test split."""
+    images = np.empty((0, *dataset.image_shape), np.uint8)
+    return Dataset(
+        train=dataset.train,
+        validation=dataset.validation,
+        _test=Part(images, np.empty(0, np.int64)),
+        class_names=dataset.class_names,
+        skipped=dataset.skipped,
+        twins=dataset.twins,
+        fingerprint=dataset.fingerprint,
+    )
+
+
+def save_images(dataset: Dataset, folder: Path) -> None:
+    """Write a data set without its test split, for `load_images` in another process."""
+    for name in _ARRAYS:
+        split, _, what = name.partition("_")
+        np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
+    facts = {
+        "class_names": dataset.class_names,
+        "skipped": dataset.skipped,
+        "twins": dataset.twins,
+        "fingerprint": dataset.fingerprint,
+    }
+    (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def load_images(folder: Path) -> Dataset:
+    """The data set that `save_images` wrote; all processes share one copy in memory."""
+    # Copy-on-write: torch.from_numpy needs a writable array.
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS}
+    facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    images, labels = arrays["train_images"], arrays["train_labels"]
+    return Dataset(
+        train=Part(images, labels),
+        validation=Part(arrays["validation_images"], arrays["validation_labels"]),
+        _test=Part(images[:0], labels[:0]),
+        class_names=tuple(facts["class_names"]),
+        skipped=tuple(facts["skipped"]),
+        twins=facts["twins"],
+        fingerprint=facts["fingerprint"],
+    )
 
 
 def main() -> int:
-    """Work; return an exit code."""
+    """Run trials as a process of its own; return an exit code."""
     stopping = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    order = json.loads(sys.stdin.readline())
-    threading.excepthook = _say_nothing_of_lost_storage
+    for number in processes.stop_signals():
+        signal.signal(number, lambda *_: stopping.set())
+    order = Order.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ["OMP_NUM_THREADS"] = str(order["threads"])  # before torch is imported
+    os.environ["OMP_NUM_THREADS"] = str(order.threads)  # before torch is imported
     try:
-        return _work(order, stopping)
+        _work(order, stopping)
     except Interrupted:
         return DONE
     except AeRunError as error:
-        from ae_run.search.storage import StorageLost, hide
-
-        print(hide(str(error), order["password"]), file=sys.stderr, flush=True)
-        return STORAGE_LOST if isinstance(error, StorageLost) else BROKEN
+        print(storage.hide(str(error), order.password), file=sys.stderr, flush=True)
+        return STORAGE_LOST if isinstance(error, storage.StorageLost) else BROKEN
     except Exception:
-        from ae_run.search.storage import hide
-
-        print(hide(traceback.format_exc(), order["password"]), file=sys.stderr, flush=True)
+        print(storage.hide(traceback.format_exc(), order.password), file=sys.stderr, flush=True)
         return BROKEN
+    return DONE
 
 
 def _die_with_parent() -> None:
@@ -61,55 +178,29 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _say_nothing_of_lost_storage(args: threading.ExceptHookArgs) -> None:
-    """For the thread of the heartbeat; the main thread meets the same and says so."""
-    from ae_run.search.storage import StorageLost
-
-    if not isinstance(args.exc_value, StorageLost):
-        threading.__excepthook__(args)
-
-
-def _work(order: dict[str, Any], stopping: threading.Event) -> int:
+def _work(order: Order, stopping: threading.Event) -> None:
     import torch
-    from optuna.exceptions import UpdateFinishedTrialError
-
-    from ae_run.config import validate
-    from ae_run.search import share, space, study, trial
-    from ae_run.search.options import SearchConfig
-    from ae_run.search.storage import open_storage
 
     study.quiet()
-    torch.set_num_threads(order["threads"])
-    options = SearchConfig.model_validate(order["options"])
-    searched = space.parse(options.space)
-    folder = Path(order["folder"])
-    opened = open_storage(options.storage, order["password"], folder, options.reconnect_seconds)
-    mine = study.open_study(
-        opened, order["name"], options, searched, order["seed"], order["epochs"]
+    torch.set_num_threads(order.threads)
+    options = order.options
+    opened = storage.open_storage(
+        options.storage, order.password, order.folder, options.reconnect_seconds
     )
-    mine.session = order["session"]
-    with os.fdopen(order["data"], "rb") as file:
-        dataset = share.attach(file, order["layout"])
-    config = validate(order["raw"])
-    objective = trial.Trials(
-        raw=order["raw"], options=options, space=searched, folder=folder, label=order["label"],
-        overrides=order["overrides"], worker=order["worker"], dataset=dataset, base=config,
-        encoder=Path(order["encoder"]) if order["encoder"] else None,
-    )  # fmt: skip
-    deadline = order["deadline"]
-    while not stopping.is_set() and (deadline is None or time.time() < deadline):
-        if study.is_hopeless(study.slots(mine.get_trials(deepcopy=False))):
+    queue = study.open_study(
+        opened,
+        order.folder,
+        order.name,
+        options,
+        space.parse(options.space),
+        order.seed,
+        order.epochs,
+    )
+    assert order.images is not None
+    worker = Worker(order, queue, load_images(order.images))
+    while not stopping.is_set() and (order.deadline is None or time.time() < order.deadline):
+        if study.is_hopeless(queue.slots()) or not worker.run_one():
             break
-        try:
-            mine.optimize(objective, n_trials=1, catch=(trial.Failed,))
-        except study.NothingWaiting:
-            break
-        except (UpdateFinishedTrialError, ValueError) as error:
-            # Another machine gave this trial up, as it does after a long silence.
-            if "finished" not in str(error) and "Cannot tell a" not in str(error):
-                raise
-            print(f"a trial was given up by another process: {error}", file=sys.stderr)
-    return DONE
 
 
 if __name__ == "__main__":

@@ -24,9 +24,15 @@ class ProgressBar:
         self._terminal = sys.stderr.isatty() and not folder.quiet
         self._last_line = -_SECONDS_BETWEEN_LINES
         self._bar = tqdm(
-            total=images * epochs, initial=images * done, unit="img", unit_scale=True,
-            disable=not self._terminal, dynamic_ncols=True, desc=stage, smoothing=0.1,
-        )  # fmt: skip
+            total=images * epochs,
+            initial=images * done,
+            unit="img",
+            unit_scale=True,
+            disable=not self._terminal,
+            dynamic_ncols=True,
+            desc=stage,
+            smoothing=0.1,
+        )
 
     def step(self, images: int) -> None:
         """A batch was asked for."""

@@ -170,8 +170,11 @@ def _git_revision() -> str | None:
     try:
         answer = subprocess.run(
             ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+changes"],
-            capture_output=True, text=True, timeout=5, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()

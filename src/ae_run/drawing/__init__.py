@@ -1,0 +1,1 @@
+"""Drawing shared by figures, pages, searches and reports; imports no torch."""

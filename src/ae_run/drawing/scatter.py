@@ -1,0 +1,110 @@
+"""Scatter plots of codes, coloured by class, and their legend."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.style import Style, plain
+
+_NAMED_IN_PLACE = 12
+
+
+def scatter_figure(
+    run: RunData,
+    style: Style,
+    title: str,
+    points: np.ndarray,
+    labels: np.ndarray,
+    axis_names: tuple[str, str],
+    height: float = 5.4,
+    named: bool = True,
+) -> Figure:
+    """A figure of (n, 2) points with equal scales on both axes and a legend of the classes."""
+    names = run.names(labels)
+    figure = style.figure(5.6 + 1.0 * legend_columns(labels), height, title, run.label)
+    axes = figure.subplots()
+    scatter_by_class(axes, points, labels, names, style, named)
+    x, y = axis_names
+    axes.set(xlabel=plain(x, 40), ylabel=plain(y, 40))
+    axes.set_aspect("equal", adjustable="datalim")
+    class_legend(figure, labels, names, style)
+    return figure
+
+
+def scatter_by_class(
+    axes: Axes,
+    points: np.ndarray,
+    labels: np.ndarray,
+    names: list[str],
+    style: Style,
+    named: bool = True,
+) -> None:
+    """Draw (n, 2) points; few classes can also be `named` at their median."""
+    size = float(np.clip(6000 / max(1, len(points)), 3, 24))
+    for label in np.unique(labels):
+        mine = points[labels == label]
+        axes.scatter(
+            mine[:, 0],
+            mine[:, 1],
+            s=size,
+            c=style.color(label),
+            marker=style.marker(label),
+            linewidths=0,
+            alpha=0.75,
+            rasterized=len(points) > 500,
+        )
+    present = np.unique(labels)
+    if named and len(present) <= _NAMED_IN_PLACE:
+        for label in present:
+            x, y = np.median(points[labels == label], axis=0)
+            axes.text(
+                x,
+                y,
+                plain(names[label]),
+                ha="center",
+                va="center",
+                weight="bold",
+                color=style.ink,
+                size=style.rc["font.size"],
+                bbox={
+                    "boxstyle": "round,pad=0.2",
+                    "fc": style.face,
+                    "ec": style.color(label),
+                    "alpha": 0.85,
+                    "lw": 1,
+                },
+            )
+
+
+def class_legend(figure: Figure, labels: np.ndarray, names: list[str], style: Style) -> None:
+    """A legend of the classes in `labels`, right of the axes, in as many columns as it takes."""
+    present = [int(label) for label in np.unique(labels)]
+    handles = [
+        Line2D(
+            [],
+            [],
+            ls="",
+            marker=style.marker(k),
+            color=style.color(k),
+            ms=5,
+            mew=0,
+            label=plain(names[k]),
+        )
+        for k in present
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside right center",
+        ncols=-(-len(present) // 18),
+        title="class",
+        handletextpad=0.2,
+        columnspacing=0.8,
+        alignment="left",
+    )
+
+
+def legend_columns(labels: np.ndarray) -> int:
+    """How many columns `class_legend` needs, to make the figure wide enough."""
+    return -(-len(np.unique(labels)) // 18)

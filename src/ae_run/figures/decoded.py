@@ -1,0 +1,160 @@
+"""Decoded codes: centroids, paths, samples and a grid."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ae_run.drawing.image_grid import COLUMNS, Block, grid_figure, pick, wrap
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.scatter import scatter_figure
+from ae_run.drawing.style import Style, plain
+from ae_run.figures._section import Section
+
+section = Section("Latent space")
+
+_KINDS = {
+    "centroids": "between class centroids",
+    "images": "between test images, straight",
+    "spherical": "between test images, spherical",
+    "quantiles": "across the training codes",
+}
+_PATHS, _STEPS = 6, 13
+_COLUMNS = 12
+
+
+@section.figure(
+    "Class centroids",
+    "The decoded mean code of each class (training images).",
+)
+def centroids(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `centroids_images` (K, C, H, W), one per class."""
+    images = run.array("centroids_images")
+    if images is None:
+        return None
+    names = (run.names() + [str(k) for k in range(len(images))][len(run.names()) :])[: len(images)]
+    grid, count = wrap(images)
+    colors = [style.text_color(k) for k in range(len(names))]
+    block = Block(grid, count=count, cell_labels=names, cell_colors=colors)
+    return grid_figure(style, title, run.label, [block])
+
+
+@section.figure(
+    "Paths through the latent space",
+    "Evenly spaced steps between two codes, decoded. The ends are class centroids or the codes of "
+    "two test images; spherical paths, if shown, stay on the shell where the codes of a VAE lie.",
+)
+def interpolation(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `paths_<kind>_images` (P, S, C, H, W) and `paths_<kind>_labels` (P, 2).
+
+    The kinds are `centroids`, `images`, `spherical`, and without labels `quantiles`.
+    """
+    blocks = list(_paths(run))
+    return grid_figure(style, title, run.label, blocks) if blocks else None
+
+
+def _paths(run: RunData) -> Iterator[Block]:
+    for kind, title in _KINDS.items():
+        images = run.array(f"paths_{kind}_images")
+        if images is None:
+            continue
+        images = images[:_PATHS]
+        names = [plain(name, 10) for name in run.names_of(f"paths_{kind}_labels")]
+        ends = list(zip(names[::2], names[1::2], strict=False))[: len(images)]
+        yield Block(
+            images[:, pick(images.shape[1], _STEPS)],
+            row_labels=[f"{start} → {end}" for start, end in ends],
+            title=title,
+        )
+
+
+@section.figure(
+    "Decoded points among the codes",
+    "Codes of test images; stars mark the points that were decoded: along the paths between class "
+    "centroids, or across the training codes. At a star far from all codes the decoder has to "
+    "extrapolate.",
+)
+def two_d_paths(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `path_2d_points` (S, 2) and a run whose `codes` are (n, 2)."""
+    points, codes, labels = (run.array(k) for k in ("path_2d_points", "codes", "codes_labels"))
+    if points is None or codes is None or labels is None or codes.shape[1] != 2:
+        return None
+    figure = scatter_figure(
+        run, style, title, codes, labels, ("code 1", "code 2"), height=5.6, named=False
+    )
+    axes = figure.axes[0]
+    stars = np.reshape(points, (-1, 2))
+    axes.scatter(
+        stars[:, 0],
+        stars[:, 1],
+        marker="*",
+        s=60,
+        c=style.ink,
+        ec=style.face,
+        lw=0.5,
+        zorder=3,
+        label="decoded points",
+    )
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
+
+
+@section.figure(
+    "Samples around the centroids",
+    "Class centroids plus Gaussian noise of growing variance, decoded: one row per variance, one "
+    "column per class.",
+)
+def centroid_samples(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `centroid_samples_images` (V, K, C, H, W) and `centroid_samples_variances` (V,)."""
+    images, variances = (run.array(f"centroid_samples_{key}") for key in ("images", "variances"))
+    if images is None:
+        return None
+    names = run.names()
+    labels = [] if variances is None else [f"variance {value:g}" for value in variances]
+    blocks = [
+        Block(
+            images[:, start : start + _COLUMNS],
+            row_labels=labels,
+            column_labels=names[start : start + _COLUMNS],
+        )
+        for start in range(0, images.shape[1], _COLUMNS)
+    ]
+    return grid_figure(style, title, run.label, blocks)
+
+
+@section.figure(
+    "Samples",
+    "Decoded codes drawn from the prior of a VAE or, for other autoencoders, from a Gaussian "
+    "fitted to the codes of the training images.",
+)
+def random_samples(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `random_samples_images` (k, C, H, W)."""
+    images = run.array("random_samples_images")
+    if images is None:
+        return None
+    grid, count = wrap(images, COLUMNS if len(images) <= 150 else 20)
+    return grid_figure(style, title, run.label, [Block(grid, count=count)])
+
+
+@section.figure(
+    "A plane of the latent space",
+    "Decoded codes in which two dimensions take the values at the edges of the grid, in standard "
+    "deviations, and all others stay at their mean.",
+)
+def latent_grid(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `latent_grid_images` (R, R, C, H, W), `_dims` (2,) and `_values` (R,).
+
+    In image [r, c] dimension `dims[0]` is `values[c]` and `dims[1]` is `values[r]`; row 0 is
+    drawn at the bottom, as on a y axis.
+    """
+    images, dims, values = (run.array(f"latent_grid_{key}") for key in ("images", "dims", "values"))
+    if images is None or dims is None or values is None:
+        return None
+    labels = [f"{value:.2g}".replace("-", "−") for value in values]
+    block = Block(
+        np.ascontiguousarray(images[::-1]),
+        row_labels=labels[::-1],
+        column_labels=labels,
+        title=f"x: dimension {int(dims[0]) + 1}, y: dimension {int(dims[1]) + 1}",
+    )
+    return grid_figure(style, title, run.label, [block])

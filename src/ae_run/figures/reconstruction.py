@@ -1,0 +1,238 @@
+"""Data, reconstructions, denoising, errors and manifold convergence."""
+
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ae_run.drawing.image_grid import COLUMNS, Block, grid_figure, image_grid, pick, wrap
+from ae_run.drawing.run_data import RunData, floats
+from ae_run.drawing.style import Style, plain
+from ae_run.figures._section import Section
+
+section = Section("Reconstruction")
+
+_SCORES = {"snr_db": ("SNR", "dB"), "psnr_db": ("PSNR", "dB"), "ssim": ("SSIM", "")}
+_STARTS, _FRAMES = 8, 12
+_SIDE = 96  # pixels of an image in the animation, about
+_FRAME_MS, _LAST_MS = 120, 1500
+
+
+@section.figure(
+    "Data",
+    "Images of the data set with their classes, as the model sees them.",
+)
+def samples(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `samples_images` (k, C, H, W) and `samples_labels` (k,)."""
+    images, labels = run.array("samples_images"), run.array("samples_labels")
+    if images is None:
+        return None
+    order = np.arange(len(images)) if labels is None else np.argsort(labels, kind="stable")
+    names = run.names_of("samples_labels")
+    grid, count = wrap(images[order], COLUMNS if len(images) <= 150 else 20)
+    block = Block(
+        grid,
+        count=count,
+        cell_labels=[names[i] for i in order] if names else (),
+        cell_colors=[] if labels is None else [style.text_color(int(labels[i])) for i in order],
+    )
+    return grid_figure(style, title, run.label, [block])
+
+
+@section.figure(
+    "Reconstructions",
+    "Test images and their reconstructions; if the run corrupts its input, the corrupted image is "
+    "shown in between.",
+)
+def reconstructions(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `reconstruction_target` and `_output` (k, C, H, W); `_input` where it differs."""
+    target, output = run.array("reconstruction_target"), run.array("reconstruction_output")
+    if target is None or output is None:
+        return None
+    rows = {"original": target, "reconstruction": output}
+    given = run.array("reconstruction_input")
+    if given is not None and not np.array_equal(given, target):
+        rows = {"original": target, "input": given, "reconstruction": output}
+    names = run.names_of("reconstruction_labels")
+    blocks = [
+        Block(
+            np.stack([images[start : start + COLUMNS] for images in rows.values()]),
+            row_labels=list(rows),
+            column_labels=names[start : start + COLUMNS],
+        )
+        for start in range(0, len(target), COLUMNS)
+    ]
+    return grid_figure(style, title, run.label, blocks)
+
+
+@section.figure(
+    "Denoising",
+    "Corrupted input, the model's output and the clean image. Below each image: its "
+    "signal-to-noise ratio against the clean image. In the heading: means over the test set, "
+    "before and after.",
+)
+def denoising(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `denoising` in the metrics and `reconstruction_{target,input,output}`."""
+    scores = run.metrics.get("denoising")
+    arrays = [run.array(f"reconstruction_{key}") for key in ("input", "output", "target")]
+    given, output, target = (None if a is None else a[:COLUMNS] for a in arrays)
+    if not scores or given is None or output is None or target is None:
+        return None
+    ratios = [*_snr(given, target), *_snr(output, target), *[""] * len(target)]
+    block = Block(
+        np.stack([given, output, target]),
+        row_labels=["corrupted", "output", "clean"],
+        cell_labels=ratios,
+        title=_summary(scores),
+    )
+    return grid_figure(style, title, run.label, [block])
+
+
+def _snr(images: np.ndarray, clean: np.ndarray) -> list[str]:
+    """Signal-to-noise ratio in dB of (k, C, H, W) images against clean ones."""
+    signal = (clean / 255.0) ** 2
+    noise = (images / 255.0 - clean / 255.0) ** 2
+    pixels = (1, 2, 3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = 10 * np.log10(signal.sum(axis=pixels) / noise.sum(axis=pixels))
+    return [f"{value:.1f} dB".replace("-", "−") if np.isfinite(value) else "" for value in ratio]
+
+
+def _summary(scores: dict[str, Any]) -> str:
+    parts = []
+    for key, (name, unit) in _SCORES.items():
+        before, after = (scores.get(side, {}).get(key) for side in ("input", "output"))
+        if before is not None and after is not None:
+            digits = 1 if unit else 3
+            parts.append(f"{name} {before:.{digits}f} → {after:.{digits}f} {unit}".rstrip())
+    level = f"{scores.get('level_name', 'level')} {scores['level']:g}"
+    return plain(f"{scores.get('corruption', '')}, {level}: {', '.join(parts)}", 120)
+
+
+@section.figure(
+    "Denoising by level",
+    "Scores of the output (solid) and of the corrupted input (dashed) against the clean image; the "
+    "dotted line marks the level used in training. Higher is better.",
+)
+def denoising_levels(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `denoising`, and the curve that it names in `robustness`, in the metrics."""
+    trained: dict[str, Any] = run.metrics.get("denoising") or {}
+    curve = (run.metrics.get("robustness") or {}).get(trained.get("curve"))
+    shown = [key for key in _SCORES if curve and key in curve and f"input_{key}" in curve]
+    if not curve or not shown:
+        return None
+    figure = style.figure(3.0 * len(shown) + 0.3, 3.3, title, run.label)
+    panels = list(figure.subplots(1, len(shown), squeeze=False)[0])
+    for axes, key in zip(panels, shown, strict=True):
+        levels, before = floats(curve["levels"]), floats(curve[f"input_{key}"])
+        name, unit = _SCORES[key]
+        if unit == "dB":
+            before[levels == 0] = np.nan  # no noise: infinitely many decibels
+        axes.plot(levels, floats(curve[key]), "o-", ms=3.5, color=style.color(0), label="output")
+        axes.plot(levels, before, "--", color=style.muted, label="corrupted input")
+        axes.axvline(trained["level"], color=style.ink, ls=":", lw=1, label="trained at")
+        level_name = curve.get("level_name", "level")
+        axes.set(
+            ylabel=f"{name} ({unit})" if unit else name,
+            xlabel=plain(f"{trained['corruption']}, {level_name}", 30),
+        )
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@section.figure(
+    "Worst reconstructions",
+    "The test images with the largest mean squared error, worst first, each with its error per "
+    "pixel: unusual images, wrong labels and details that the code cannot hold.",
+)
+def worst(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `worst_target`, `worst_output` (k, C, H, W); `worst_mse` (k,) per pixel."""
+    target, output, mse = (run.array(f"worst_{key}") for key in ("target", "output", "mse"))
+    if target is None or output is None:
+        return None
+    errors = [] if mse is None else [f"{value:.4f}" for value in mse]
+    blocks = [
+        Block(
+            np.stack([target[start : start + COLUMNS], output[start : start + COLUMNS]]),
+            row_labels=["original", "reconstruction"],
+            column_labels=errors[start : start + COLUMNS],
+            title="mean squared error (per pixel):" if errors and start == 0 else "",
+        )
+        for start in range(0, len(target), COLUMNS)
+    ]
+    return grid_figure(style, title, run.label, blocks)
+
+
+@section.figure(
+    "Errors",
+    "Mean squared error of every test image; the lines mark the mean and, for comparison, that of "
+    "PCA with as many components as the code has dimensions.",
+)
+def error_histogram(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `test_mse` (N,) per pixel."""
+    errors = run.array("test_mse")
+    if errors is None:
+        return None
+    errors = errors[np.isfinite(errors)]
+    if not len(errors):
+        return None
+    figure = style.figure(6, 2.9, title, run.label)
+    axes = figure.subplots()
+    # The few worst images would squeeze all others into a corner.
+    right = float(np.quantile(errors, 0.995)) * 1.1 or 1.0
+    bins = int(np.clip(np.sqrt(len(errors)) * 1.5, 10, 80))
+    axes.hist(
+        np.minimum(errors, right), bins=bins, range=(0, right), color=style.color(0), alpha=0.8
+    )
+    axes.axvline(errors.mean(), color=style.ink, label=f"mean {errors.mean():.4f}")
+    pca = run.score("baseline", "pca", "mse")
+    if pca is not None:
+        axes.axvline(pca, color=style.color(4), ls="--", label=f"PCA {pca:.4f} (mean)")
+    hidden = int((errors > right).sum())
+    note = f"; the last bin includes {hidden} beyond the axis" if hidden else ""
+    axes.set(xlabel=f"mean squared error of an image (per pixel{note})", ylabel="test images")
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _animation(run: RunData) -> dict[str, bytes]:
+    """`convergence.gif`: all starts side by side, one frame per step, in a loop."""
+    frames = run.array("convergence_frames")
+    if frames is None:
+        return {}
+    from PIL import Image
+
+    frames = frames[:_STARTS]
+    scale = max(1, round(_SIDE / max(frames.shape[-2:])))
+    gap = max(1, round(4 / scale))
+    pictures = []
+    for step in range(frames.shape[1]):
+        grid = image_grid(frames[None, :, step], 0, gap)[..., :3]
+        large = np.repeat(np.repeat(grid, scale, axis=0), scale, axis=1)
+        pictures.append(Image.fromarray(large))
+    buffer = io.BytesIO()
+    durations = [_FRAME_MS] * (len(pictures) - 1) + [_LAST_MS]
+    pictures[0].save(
+        buffer, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+    )
+    return {"convergence.gif": buffer.getvalue()}
+
+
+@section.figure(
+    "Convergence to the manifold",
+    "Each row starts from random noise and repeatedly feeds the output back in until it stops "
+    "changing; the number above each column counts the passes. What remains lies on the manifold "
+    "that the model has learned.",
+    files=_animation,
+)
+def convergence(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `convergence_frames` (m, T, C, H, W) and `convergence_steps` (T,)."""
+    frames, steps = run.array("convergence_frames"), run.array("convergence_steps")
+    if frames is None:
+        return None
+    shown = pick(frames.shape[1], _FRAMES)
+    passes = shown if steps is None else steps[shown]
+    labels = [str(int(step)) for step in passes]
+    block = Block(frames[:_STARTS, shown], column_labels=labels, title="passes through the model:")
+    return grid_figure(style, title, run.label, [block])

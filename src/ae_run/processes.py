@@ -1,0 +1,50 @@
+"""Child processes and stop signals, the same on POSIX and on Windows."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO
+
+
+def start(
+    command: Sequence[str], output: "IO[bytes] | int | None" = None
+) -> "subprocess.Popen[bytes]":
+    """Start a process in a group of its own, with a pipe to its stdin.
+
+    In a group of its own, Ctrl-C in the terminal reaches only the parent, which can then ask its
+    children to stop. The pipe closes when the parent dies, however that happens, so a child that
+    reads it to its end knows.
+
+    Args:
+        command: the program and its arguments.
+        output: where stdout and stderr go; None leaves them with the parent's.
+    """
+    if sys.platform == "win32":
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
+        )
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0
+    )
+
+
+def ask_to_stop(process: "subprocess.Popen[bytes]") -> None:
+    """Send a stop signal to a process that `start` started; nothing happens if it has ended."""
+    with suppress(OSError):  # on Windows an ended process cannot be signalled
+        if sys.platform == "win32":
+            process.send_signal(signal.CTRL_BREAK_EVENT)  # SIGTERM would end it at once
+        else:
+            process.send_signal(signal.SIGTERM)
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask a process to stop: Ctrl-C's, and the one that `ask_to_stop` sends."""
+    if sys.platform == "win32":
+        return signal.SIGINT, signal.SIGTERM, signal.SIGBREAK
+    return signal.SIGINT, signal.SIGTERM

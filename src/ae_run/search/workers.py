@@ -1,0 +1,242 @@
+"""Local workers: start, restart after a crash, shut down; or this process as the only one."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from optuna.trial import FrozenTrial, TrialState
+
+from ae_run import processes
+from ae_run.data import Dataset
+from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.run_folder import RunFolder
+from ae_run.search import study, worker
+from ae_run.search.plan import Plan
+from ae_run.search.progress import SearchProgress
+from ae_run.search.sessions import Sessions
+from ae_run.search.storage import Opened, StorageLost
+from ae_run.training.interrupts import StopRequest
+
+_LOOK_SECONDS = 0.5
+_STOP_SECONDS = 60  # a step of a large model on a slow machine
+_CRASHES = 3  # in a row, without a finished trial
+
+
+class Workers:
+    """Works until every trial of the study is finished, or time is up."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        queue: study.TrialQueue,
+        connect: Callable[[], Opened],
+        dataset: Dataset,
+        stop: StopRequest,
+    ) -> None:
+        self._plan = plan
+        self._queue = queue
+        self._connect = connect
+        self._dataset = dataset
+        self._stop = stop
+        self._sessions = Sessions(queue.study)
+        self._deadline: float | None = None
+        self._images: Path | None = None
+        self._here: worker.Worker | None = None
+        self._processes: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+        self._started = 0
+        self._crashes: list[str] = []
+        self._done_at_crash = 0
+
+    def work(self) -> float:
+        """Return the seconds that the search has taken in all.
+
+        Raises:
+            RunFailed: workers keep dying, the storage is lost, or the first trials all failed.
+            Interrupted: a signal asked to stop.
+        """
+        options = self._plan.options
+        self._queue.fill(options.n_trials)
+        self._queue.repair(self._sessions)
+        self._sessions.beat()
+        if options.timeout is not None:
+            self._deadline = time.time() + options.timeout - self._sessions.elapsed()
+        progress = SearchProgress(self._plan.folder, options)
+        lost = False
+        try:
+            with self._sessions.beating(self._connect), ExitStack() as stack:
+                if self._plan.workers == 1:
+                    self._here = worker.Worker(self._order(), self._queue, self._dataset)
+                else:
+                    images = _shared_images(self._dataset, self._plan.folder, self._queue)
+                    self._images = stack.enter_context(images)
+                    stack.callback(self._end_all)
+                self._loop(progress)
+        except StorageLost:
+            lost = True
+            raise
+        finally:
+            progress.close()
+            if not lost:  # what was stopped waits again, and all time counts
+                self._sessions.beat()
+                self._queue.repair(self._sessions)
+        return self._sessions.elapsed()
+
+    def _loop(self, progress: SearchProgress) -> None:
+        waited_for: set[int] = set()
+        while True:
+            trials = self._queue.slots()
+            self._reap(trials)
+            if self._queue.repair(self._sessions):
+                continue
+            progress.show(trials)
+            self._check_failures(trials)
+            self._check_stop(trials)
+            waiting = sum(t.state == TrialState.WAITING for t in trials)
+            running = [t for t in trials if t.state == TrialState.RUNNING]
+            live = len(self._processes)
+            late = self._deadline is not None and time.time() >= self._deadline
+            if not live and (late or not (waiting or running)):
+                return
+            if not live and not waiting and {t.number for t in running} != waited_for:
+                waited_for = {t.number for t in running}
+                hosts = sorted({str(t.user_attrs.get("owner", {}).get("host")) for t in running})
+                self._plan.folder.say(
+                    f"no trial left to take; waiting for {len(running)} trials on "
+                    f"{', '.join(hosts)}"
+                )
+            if waiting and not late:
+                if self._here is not None:
+                    self._run_here(trials)
+                    continue
+                for _ in range(min(self._plan.workers, waiting + live) - live):
+                    self._start()
+            for _ in range(5):
+                self._check_stop(trials)
+                time.sleep(_LOOK_SECONDS / 5)
+
+    def _run_here(self, trials: list[FrozenTrial]) -> None:
+        assert self._here is not None
+        try:
+            self._here.run_one()
+        except Interrupted as stop:  # which the training noticed first
+            self._stop.signal_number = stop.exit_code - 128
+            self._check_stop(trials)
+
+    def _check_stop(self, trials: list[FrozenTrial]) -> None:
+        if self._stop.signal_number is not None:
+            done = sum(t.state.is_finished() for t in trials)
+            raise Interrupted(
+                f"stopped; {done} of {len(trials)} trials are finished", self._stop.signal_number
+            )
+
+    def _order(self) -> worker.Order:
+        plan, number = self._plan, self._started
+        self._started += 1
+        label = f"{plan.job.config.worker}." if plan.job.config.worker is not None else ""
+        return worker.Order(
+            options=plan.options,
+            password=plan.password,
+            name=plan.name,
+            seed=plan.config.seed,
+            epochs=plan.epochs,
+            folder=plan.folder.path,
+            label=plan.label,
+            raw=plan.raw,
+            encoder=plan.encoder,
+            overrides=plan.overrides,
+            worker=f"{label}{number}",
+            threads=plan.threads,
+            session=self._sessions.own,
+            deadline=self._deadline,
+            images=self._images,
+        )
+
+    def _start(self) -> None:
+        said = tempfile.TemporaryFile()  # noqa: SIM115
+        process = processes.start([sys.executable, "-m", worker.__name__], said)
+        assert process.stdin is not None
+        with suppress(OSError):  # it has died already; the next look sees it
+            process.stdin.write(self._order().model_dump_json().encode() + b"\n")
+            process.stdin.flush()
+        self._processes.append((process, said))
+
+    def _reap(self, trials: list[FrozenTrial]) -> None:
+        """Forget workers that have ended; too many crashes are an error."""
+        for process, said in list(self._processes):
+            code = process.poll()
+            if code is None:
+                continue
+            self._processes.remove((process, said))
+            text = self._read(process, said)
+            if code == worker.DONE:
+                continue
+            if code == worker.STORAGE_LOST:
+                raise StorageLost(text.strip().splitlines()[-1])
+            done = sum(t.state.is_finished() for t in trials)
+            if done > self._done_at_crash:
+                self._crashes.clear()
+            self._done_at_crash = done
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            self._crashes.append((text.strip().splitlines() or [how])[-1])
+            self._plan.folder.say(f"a worker died ({how}); its trial is tried again once")
+            if len(self._crashes) >= _CRASHES:
+                log = self._plan.folder.file("log.txt")
+                raise RunFailed(f"workers keep dying: {self._crashes[-1]}; see {log}")
+
+    def _read(self, process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+        """What an ended worker printed; also into the log."""
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+        said.close()
+        if text.strip():
+            self._plan.folder.log(text.rstrip())
+        return text or "no message"
+
+    def _check_failures(self, trials: list[FrozenTrial]) -> None:
+        if not study.is_hopeless(trials):
+            return
+        finished = [t for t in trials if t.state.is_finished()]
+        reasons = [str(t.user_attrs.get("reason", "its worker died")) for t in finished]
+        raise RunFailed(
+            f"the first {len(finished)} trials all failed: {max(reasons, key=reasons.count)}"
+        )
+
+    def _end_all(self) -> None:
+        """Ask the workers to stop, and kill those that do not."""
+        for process, _ in self._processes:
+            processes.ask_to_stop(process)
+        deadline = time.monotonic() + _STOP_SECONDS
+        try:
+            for process, _ in self._processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
+        finally:  # a second Ctrl-C lands here
+            for process, said in self._processes:
+                process.kill()
+                process.wait()
+                self._read(process, said)
+            self._processes.clear()
+
+
+@contextmanager
+def _shared_images(dataset: Dataset, folder: RunFolder, queue: study.TrialQueue) -> Iterator[Path]:
+    """The images in a temporary folder from which all workers map one copy into memory."""
+    with ExitStack() as stack:
+        with queue.opened.lock():  # so that no other search process sees the new folder unlocked
+            for left in folder.path.glob(".images-*"):
+                with suppress(UserError), RunFolder(left).lock():  # its process was killed
+                    shutil.rmtree(left, ignore_errors=True)
+            path = Path(tempfile.mkdtemp(prefix=".images-", dir=folder.path))
+            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            stack.enter_context(RunFolder(path).lock())
+        worker.save_images(dataset, path)
+        yield path
