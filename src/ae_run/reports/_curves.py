@@ -143,7 +143,8 @@ def draw_losses(found: Sequence[Found], options: Mapping[str, Any], style: Style
         axes.set_title(_label(options, found, index))
         axes.set(xlabel="epoch", ylabel=_LOSSES[score])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        log_y(axes)
+        if score == "mse":
+            log_y(axes)
     panels[0].legend()
     return figure
 

@@ -52,14 +52,15 @@ def draw_denoised(
     if inputs is None or outputs is None:
         return None
     at, clean = _nearest(levels, options["level"]), _nearest(levels, 0.0)
-    errors = [_errors(images[at], inputs[clean]) for images in (inputs, outputs)]
+    # Of outputs only: pictures of unclipped noise are cut to [0, 1].
+    errors = _errors(outputs[at], inputs[clean])
     score = run.metrics["robustness"][key]
     block = Block(
         np.stack([inputs[clean], inputs[at], outputs[at]]),
         row_labels=["clean", "corrupted", "output"],
-        cell_labels=[*[""] * len(inputs[clean]), *errors[0], *errors[1]],
-        title=f"MSE of each image; over the test set {score['input_mse'][at]:.4f} → "
-        f"{score['mse'][at]:.4f}",
+        cell_labels=[*[""] * 2 * len(errors), *errors],
+        title=f"MSE over the test set {score['input_mse'][at]:.4f} → {score['mse'][at]:.4f}; "
+        "below, that of each output",
     )
     return grid_figure(style, options["title"], "", [block])
 
