@@ -5,6 +5,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import committed
 import pytest
 
 from ae_run.reports import cli, spec
@@ -25,7 +26,14 @@ runs:
     seeds: true
     sweep: {key: model.latent_dim, values: [2, 3]}
 rows:
-  - {id: mse, label: MSE, report: 0.05, metric: mse, as_report: curve, within: 0.01}
+  - id: mse
+    label: MSE
+    report: 0.05
+    metric: mse
+    as_report: curve
+    within: 0.01
+    note: A word on it.
+    tried: [[one setting, 0.06], [another, 0.07]]
 figures:
   - number: "1"
     caption: Loss against code size.
@@ -57,14 +65,25 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
     (row,) = json.loads((made / "comparison.json").read_text(encoding="utf-8"))
     assert row["seeds"] == {"as_report": 4}
     assert row["budget"] == {"as_report": "quick"}
-    assert "1 of 2 epochs" in row["note"]
-    assert "1 of 2 epochs" in (made / "index.html").read_text(encoding="utf-8")
-    assert (Path("outputs/reference/tiny") / "arrays.npz").is_file()
+    assert row["tags"] == {"as_report": ["quick", "1/2 epochs", "4 seeds"]}
+    assert row["beside"]["pca"] > 0
+    assert row["status"] == "not yet at full"
+    page = (made / "index.html").read_text(encoding="utf-8")
+    summary, _, numbers = page.partition('<section id="numbers">')
+    assert "of 1 rows with an aim" in summary
+    table, _, notes = numbers.partition("</table>")
+    assert "1/2 epochs" in table
+    assert "A word on it." in notes
+    assert "another" in notes
+    committed.check(Path("outputs/reference/tiny"))
     kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
     assert "resume.pt" not in kept
-    runs = [json.loads(path.read_text(encoding="utf-8"))
-            for path in Path("outputs/reports/runs").glob("*/run.json")]  # fmt: skip
-    assert sorted(run["pictures"] for run in runs) == [False, False, True, True]
+    runs = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in Path("outputs/reports/runs").glob("*/run.json")
+    ]
+    assert sorted("pictures" in run["kept"] for run in runs) == [False, False, True, True]
+    assert sorted("examples" in run["kept"] for run in runs) == [False, False, False, True]
 
     assert cli.main(command) == 0
     again = capsys.readouterr().out
@@ -83,13 +102,12 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     report, store = spec.load("tiny"), Store(tmp_path / "store")
     planned = Planner().runs(report, "curve", "full", 1)[0]
     path = store.path(planned.digest)
-    from ae_run.config import validate
     from ae_run.data import load
     from ae_run.run_folder import RunFolder
     from ae_run.training import fit
     from ae_run.training.run import start
 
-    config = validate(planned.raw)
+    config = planned.config
     path.mkdir(parents=True)
     run = start(config, load(config.data), RunFolder(path, quiet=True), "digits-conv_ae", ())
     next(iter(fit(run)))
@@ -160,7 +178,7 @@ def test_another_machine_goes_on_with_what_was_packed(
     (interrupted / "metrics.json").unlink()
     (interrupted / "resume.pt").write_bytes(b"x" * 5000)
     assert cli.main(["--seeds", "1", "--pack", str(tmp_path / "state.tar")]) == 0
-    assert "0.1 MiB" in capsys.readouterr().out
+    assert "0.2 MiB" in capsys.readouterr().out
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -191,3 +209,49 @@ def test_a_pack_leaves_out_what_has_no_room(tmp_path: Path) -> None:
 def test_a_pack_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--pack", "no/such/folder/state.tar"]) == 2
     assert "no/such/folder/state.tar: cannot be written" in capsys.readouterr().err
+
+
+_CHAIN = """
+title: Chain
+author: nobody
+about: A report for tests.
+shared:
+  small: {args: data=digits data.limit=80 train.epochs=2 train.schedule=constant evaluate=quick}
+runs:
+  first: {shared: [small]}
+  second: {shared: [small], args: train.lr=1e-12, init_from: first}
+rows:
+  - {id: mse, label: MSE, report: 0.05, metric: mse, as_report: first, ours: second}
+figures: []
+"""
+
+
+def test_a_run_takes_its_weights_from_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "chain.yaml").write_text(_CHAIN, encoding="utf-8")
+    monkeypatch.setattr(spec, "folder", lambda: tmp_path)
+    assert cli.main(["--jobs", "2", "--budget", "full"]) == 0, capsys.readouterr().err
+    (row,) = json.loads(Path("outputs/reports/chain/comparison.json").read_text(encoding="utf-8"))
+    # At a learning rate of nearly 0 the second stays what the first became.
+    assert row["ours"] == pytest.approx(row["as_report"], rel=1e-4)
+    assert not list(Path("outputs/reports/runs").glob("*/model.safetensors"))
+    # The second was lost: the first, whose weights were no longer needed, is done again too.
+    shutil.rmtree(Path("outputs/reports/runs") / row["run_digest"]["ours"][0])
+    capsys.readouterr()
+    assert cli.main(["--jobs", "1", "--budget", "full"]) == 0
+    assert "[2/2]" in capsys.readouterr().out
+
+
+def test_a_run_is_not_started_when_the_one_before_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _CHAIN.replace(
+        "first: {shared: [small]}", "first: {shared: [small], args: train.lr=1e9}"
+    )
+    (tmp_path / "chain.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(spec, "folder", lambda: tmp_path)
+    assert cli.main(["--jobs", "1", "--budget", "full"]) == 1
+    errors = capsys.readouterr().err
+    assert "chain/first" in errors
+    assert "the run that it starts from failed" in errors

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import committed
 import pytest
 
 from ae_run.reports import cli, spec
@@ -21,11 +22,13 @@ searches:
     args: >-
       data=digits data.limit=80 train.epochs=2 train.batch_size=32 evaluate=quick
       'search.space=[train.lr=log(1e-4,1e-1)]' search.refit=none
-    n_trials: 3
+    report_trials: 4
+    trials: 3
     quick_trials: 2
   search_classifier:
     args: search=notmnist_classifier search.refit=none
-    n_trials: 3
+    report_trials: 4
+    trials: 3
     quick_trials: 2
     encoder: ae
 rows:
@@ -52,7 +55,9 @@ def test_searches_are_run_once_and_their_best_values_stand_in_the_rows(
     rows = {row["id"]: row for row in json.loads((made / "comparison.json").read_text())}
     assert 1e-4 <= rows["lr"]["ours"] <= 1e-1
     assert 16 <= rows["width"]["ours"] <= 64
-    assert "2 of 3 trials" in rows["width"]["note"]
+    assert "2/4 trials" in rows["width"]["tags"]["ours"]
+    assert rows["width"]["search"]["trials"] == 2
+    committed.check(Path("outputs/reference/searched"))
     # The encoder's weights were kept for the classifier's search.
     (run,) = Path("outputs/reports/runs").iterdir()
     assert (run / "model.safetensors").is_file()
@@ -69,7 +74,7 @@ def test_a_search_that_fails_is_told_and_the_rest_is_made(
     folder = tmp_path / "specs"
     folder.mkdir()
     text = _SEARCHED.replace("train.lr=log(1e-4,1e-1)", "train.lr=log(1,2)").replace(
-        "search.refit=none\n    n_trials: 3", "train.clip_norm=-1\n    n_trials: 3", 1
+        "search.refit=none\n    report_trials", "train.clip_norm=-1\n    report_trials", 1
     )
     (folder / "searched.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(spec, "folder", lambda: folder)

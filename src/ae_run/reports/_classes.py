@@ -1,4 +1,4 @@
-"""What several models' codes say about the classes."""
+"""Confusions and scatter plots of several models' codes, by class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,32 +8,39 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ae_run.drawing.confusion import confusion_matrix
+from ae_run.drawing.run_data import RunData
 from ae_run.drawing.scatter import class_legend, scatter_by_class
-from ae_run.drawing.style import Style
-from ae_run.reports.results import Found, dig
+from ae_run.drawing.style import Style, plain
+from ae_run.reports.metrics import dig
+from ae_run.reports.results import Found
 
 _PER_ROW = 4
 
 
 def draw_confusions(found: Sequence[Found], options: Mapping[str, Any], style: Style) -> Figure:
-    """The softmax probe's confusion and accuracy, one panel per model. Options: `labels`."""
-    figure, panels = _panels(len(found), 2.7, options, style)
+    """A probe's confusion and accuracy, one panel per model. Options: `classifier`, `labels`."""
+    figure, panels = _panels(len(found), 2.9, options, style)
     for index, (axes, one) in enumerate(zip(panels, found, strict=False)):
-        probe = dig(one.first.metrics, ["probe", "softmax"])
+        probe = dig(one.first.metrics, ["probe", options["classifier"]])
         if not probe:
             continue
         confusion_matrix(axes, np.array(probe["confusion"], float), one.first.names(), style)
-        for text in list(axes.texts):
-            text.remove()
         axes.set_title(f"{options['labels'][index]}\n{probe['accuracy']:.4f}")
+        if index % _PER_ROW == 0:
+            axes.set_ylabel("true")
+        if index + _PER_ROW >= len(found):
+            axes.set_xlabel("predicted")
     return figure
 
 
 def draw_embeddings(
     found: Sequence[Found], options: Mapping[str, Any], style: Style
 ) -> Figure | None:
-    """Codes in the plane, one panel per model. Options: `array`, `of`: its labels; `labels`."""
-    figure, panels = _panels(len(found), 2.9, options, style)
+    """Codes in the plane, one panel per model.
+
+    Options: `array`, and `of`, its labels; `axes`, an array of the names of its axes; `labels`.
+    """
+    figure, panels = _panels(len(found), 2.9 if len(found) > 1 else 5.0, options, style)
     names: list[str] = []
     every = np.empty(0, int)
     for index, (axes, one) in enumerate(zip(panels, found, strict=False)):
@@ -44,11 +51,20 @@ def draw_embeddings(
         names, every = one.first.names(labels), labels
         scatter_by_class(axes, points, labels, names, style, named=False)
         axes.set_title(options["labels"][index])
-        axes.set_xticks([])
-        axes.set_yticks([])
+        _name_axes(axes, one.first, options.get("axes"))
         axes.set_aspect("equal", adjustable="datalim")
     class_legend(figure, every, names, style)
     return figure
+
+
+def _name_axes(axes: Axes, run: RunData, key: str | None) -> None:
+    """The axes' names; without any, an embedding, whose numbers mean nothing."""
+    names = run.array(key) if key else None
+    if names is None:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    else:
+        axes.set(xlabel=plain(str(names[0]), 30), ylabel=plain(str(names[1]), 30))
 
 
 def _panels(

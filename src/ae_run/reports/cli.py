@@ -9,10 +9,9 @@ from pathlib import Path
 from ae_run.errors import AeRunError, UserError
 from ae_run.reports import spec
 from ae_run.reports.maker import Maker
-from ae_run.reports.plan import Planned, Planner
+from ae_run.reports.plan import ROOT, Planned, Planner, merged
 from ae_run.reports.store import Store
 
-ROOT = Path("outputs/reports")
 REFERENCE = Path("outputs/reference")
 _MOST_JOBS = 8
 
@@ -39,30 +38,37 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="make_figures.py",
-        description="Regenerate the student reports: train what is missing, reuse what is there, "
+        description="Regenerate the student reports: train what is missing, reuse what exists, "
         "and write outputs/reports/<name>/ with every figure, every number, and a page.",
     )
-    parser.add_argument("--only", nargs="+", metavar="REPORT", help="these reports alone")
+    parser.add_argument("--only", nargs="+", metavar="REPORT", help="only these reports")
     parser.add_argument("--figure", nargs="+", metavar="N", help="these figures, and their runs")
-    parser.add_argument("--rows", nargs="+", metavar="ID", help="the runs of these rows alone")
+    parser.add_argument("--rows", nargs="+", metavar="ID", help="only the runs of these rows")
     parser.add_argument(
-        "--budget", choices=("quick", "full"), default="quick",
+        "--budget",
+        choices=("quick", "full"),
+        default="quick",
         help="quick: fewer epochs and images, 23 minutes on two cores; full: the reports' own "
         "(ours: at most as many epochs)",
-    )  # fmt: skip
+    )
     parser.add_argument("--seeds", type=_positive, default=3, help="of every curve (3)")
     parser.add_argument("--jobs", type=_positive, help="runs side by side (one per core)")
-    parser.add_argument("--list", action="store_true", help="figures, captions, what is there")
-    parser.add_argument("--force", action="store_true", help="repeat runs that are there")
     parser.add_argument(
-        "--commit-reference", action="store_true",
+        "--list", action="store_true", help="figures, captions, and what has been run"
+    )
+    parser.add_argument("--force", action="store_true", help="repeat runs that already exist")
+    parser.add_argument(
+        "--commit-reference",
+        action="store_true",
         help="copy the results with the arrays behind them to outputs/reference/<name>/",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--pack", type=Path, metavar="STATE.tar",
-        help="only write what is there to a file of under 16 MiB; unpacked on another machine, in "
-        "the folder where the script is run, it goes on there",
-    )  # fmt: skip
+        "--pack",
+        type=Path,
+        metavar="STATE.tar",
+        help="only write runs and searches to a file of under 16 MiB, to resume from on another "
+        "machine, unpacked where the script is run",
+    )
     return parser
 
 
@@ -88,9 +94,13 @@ def _run(options: argparse.Namespace) -> int:
         if row not in rows:
             raise UserError(f"--rows {row}: there is none; choices: {', '.join(sorted(rows))}")
     maker = Maker(
-        Store(ROOT), options.budget, options.seeds, options.figure or (), options.rows or (),
+        Store(ROOT),
+        options.budget,
+        options.seeds,
+        options.figure or (),
+        options.rows or (),
         Planner(download=not options.list),
-    )  # fmt: skip
+    )
     if options.list:
         _list(maker, reports)
         return 0
@@ -117,21 +127,23 @@ def _pack(maker: Maker, reports: Sequence[spec.Report], target: Path) -> int:
 def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namespace) -> int:
     from ae_run.reports import pool, reference, searches
 
-    todo: dict[str, Planned] = {}
+    todo: list[Planned] = []
     possible: list[spec.Report] = []
-    without_data: list[str] = []
+    failures: list[str] = []
     for report in reports:
         try:
             if options.force:
                 maker.forget(report)
-            todo |= {run.digest: run for run in maker.missing(report)}
+            todo += maker.missing(report)
             possible.append(report)
         except UserError as problem:
-            without_data.append(f"{report.name}: {problem}")
+            failures.append(f"{report.name}: {problem}")
     if not possible:
-        raise UserError("; ".join(without_data))
+        raise UserError("; ".join(failures))
     jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
-    failures = [*without_data, *pool.run_all(list(todo.values()), maker.store, jobs)]
+    failures += pool.run_all(merged(todo), maker.store, jobs)
+    for report in possible:
+        maker.release(report)
     for search in [one for report in possible for one in maker.missing_searches(report)]:
         error = searches.run(search, ROOT, jobs)
         if error is not None:
@@ -141,7 +153,9 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
         made = maker.make(report, target)
         print(f"{report.name}: {target / 'index.html'}{'' if made else ' (nothing new)'}")
         if options.commit_reference:
-            reference.write(report, maker.found(report), target, REFERENCE / report.name)
+            reference.write(
+                maker.found(report), maker.searched(report), target, REFERENCE / report.name
+            )
     for failure in failures:
         print(f"make_figures: failed: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -162,6 +176,9 @@ def _list(maker: Maker, reports: Sequence[spec.Report]) -> None:
         for table in report.tables:
             print(f"  table  {table.number:<12} {'':<10} {table.caption}")
         for row in report.rows:
-            there = [found[name].budget if name in found else "missing"
-                     for name in (row.as_report, row.ours) if name]  # fmt: skip
+            there = [
+                found[name].budget if name in found else "missing"
+                for name in (row.as_report, row.ours)
+                if name
+            ]
             print(f"  number {row.id:<12} {'/'.join(sorted(set(there))):<10} {row.label}")

@@ -1,10 +1,9 @@
-"""What only the reports' pages draw; everything else is a figure file of `ae_run.figures`.
+"""Figures of the reports' pages: their own drawings, and the figure files of `ae_run.figures`.
 
 A drawing takes the runs behind the names that a figure lists, and its options. A figure file of
 the program is drawn once per name.
 """
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +12,11 @@ from matplotlib.figure import Figure
 from ae_run.drawing.style import Style
 from ae_run.errors import UserError
 from ae_run.figures import available
+from ae_run.reports import _classes, _curves, _grids
 from ae_run.reports.results import Found
 
 Drawing = Callable[[Sequence[Found], Mapping[str, Any], Style], Figure | None]
-_MODULES = ("curves", "grids", "classes")
+_MODULES = (_curves, _grids, _classes)
 
 
 def pictures(
@@ -27,30 +27,32 @@ def pictures(
     Raises:
         UserError: there is no such drawing.
     """
-    for module in _MODULES:
-        drawing: Drawing | None = getattr(_import(module), f"draw_{draw}", None)
-        if drawing is not None:
-            figure = drawing(found, options, style)
-            return {"": figure} if figure is not None else {}
+    drawing: Drawing | None = _find(f"draw_{draw}")
+    if drawing is not None:
+        return _framed({"": drawing(found, options, style)}, style)
     by_name = {file.name: file for file in available()}
     if draw not in by_name:
         raise UserError(f"draw: {draw}: there is no such drawing")
-    drawn = {one.name if len(found) > 1 else "": by_name[draw].draw(one.first, style)
-             for one in found}  # fmt: skip
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    many = len(found) > 1
+    drawn = {one.name if many else "": by_name[draw].draw(one.first, style) for one in found}
+    return _framed(drawn, style)
+
+
+def _framed(drawn: Mapping[str, Figure | None], style: Style) -> dict[str, Figure]:
+    """The figures that could be drawn, with a frame around white images."""
+    figures = {name: figure for name, figure in drawn.items() if figure is not None}
+    for figure in figures.values():
+        _grids.frame_white_images(figure, style)
+    return figures
 
 
 def files(draw: str, found: Sequence[Found]) -> dict[str, bytes]:
-    """What an entry has besides pictures, such as an animation, by file name."""
-    figure_file = {file.name: file for file in available()}.get(draw)
-    if figure_file is None or figure_file.files is None:
+    """Files of an entry that are no static picture, such as an animation, by name."""
+    of_run = _find(f"files_{draw}")
+    if of_run is None:
         return {}
-    return {
-        f"{one.name}-{name}": content
-        for one in found
-        for name, content in figure_file.files(one.first).items()
-    }
+    return {f"{one.name}-{name}": file for one in found for name, file in of_run(one.first).items()}
 
 
-def _import(module: str) -> Any:
-    return importlib.import_module(f"ae_run.reports._{module}")
+def _find(function: str) -> Any:
+    return next((found for m in _MODULES if (found := getattr(m, function, None))), None)

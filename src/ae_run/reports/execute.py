@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from ae_run.config import DataConfig, validate
+from ae_run.config import DataConfig
 from ae_run.data import Dataset, load
 from ae_run.errors import AeRunError, Interrupted, UserError
 from ae_run.reports import store
@@ -51,9 +51,9 @@ def execute(planned: Planned, path: Path) -> str | None:
         with _folder(path) as folder:
             if not store.is_finished(path, planned):
                 if store.is_finished(path):
-                    store.empty(folder)  # it was trained when no figure or search needed it
+                    store.empty(folder)  # it was trained when nothing needed what is kept now
                 _train(planned, folder)
-                store.trim(folder, planned.pictures, planned.weights)
+                store.trim(folder, planned.keeps)
     except Interrupted:
         if os.getppid() != _parent:
             os._exit(1)  # before this process takes the next run from its queue
@@ -88,7 +88,10 @@ def _train(planned: Planned, folder: RunFolder) -> None:
     from ae_run.training import checkpoints, fit
     from ae_run.training.run import start, training_facts
 
-    config, phases = validate(planned.raw), Phases()
+    config, phases = planned.config, Phases()
+    if planned.init_from is not None:
+        start_from = folder.path.parent / planned.init_from.digest
+        config = config.changed({"train.init_from": str(start_from)})
     with phases("data"):
         dataset = _dataset(config.data)
     run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())

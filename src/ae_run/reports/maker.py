@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ae_run.reports import compare, drawings, page, searches, spec
-from ae_run.reports.plan import Planned, Planner
-from ae_run.reports.results import Found, cut_in_words
+from ae_run.reports.plan import Planned, Planner, merged
+from ae_run.reports.results import Found, tags
 from ae_run.reports.searches import PlannedSearch
 from ae_run.reports.spec import Figure, Report
 from ae_run.reports.store import Store
@@ -22,7 +22,7 @@ _MADE = "made.json"
 
 @dataclass
 class Maker:
-    """What a call of the script works with."""
+    """The options of a call of the script, and what it has to do."""
 
     store: Store
     budget: str
@@ -56,19 +56,31 @@ class Maker:
         (self.store.root / report.name / _MADE).unlink(missing_ok=True)
 
     def missing(self, report: Report) -> list[Planned]:
-        """The runs to be done."""
-        todo = []
-        for name in self.needed(report):
-            if self.budget == "quick" and self._complete(report, name, "full"):
-                continue
-            planned = self.planner.runs(report, name, self.budget, self.seeds)
-            todo += [run for run in planned if not self.store.has(run)]
-        return [*todo, *self._encoders(report)]  # the same run with its weights comes last
+        """The runs to be done, each once, behind those that they take their weights from."""
+        todo: list[Planned] = []
 
-    def _encoders(self, report: Report) -> list[Planned]:
-        """The runs to be done whose weights a search needs."""
-        wanted = [one.encoder for one in self.missing_searches(report)]
-        return [run for run in wanted if run is not None and not self.store.has(run)]
+        def add(run: Planned) -> None:
+            if not self.store.has(run):
+                if run.init_from is not None:
+                    add(run.init_from)
+                todo.append(run)
+
+        for name in self.needed(report):
+            if self.budget == "full" or not self._runs(report, name, "full"):
+                for run in self.planner.runs(report, name, self.budget, self.seeds):
+                    add(run)
+        for search in self.missing_searches(report):
+            if search.encoder is not None:
+                add(search.encoder)
+        return merged(todo)
+
+    def release(self, report: Report) -> None:
+        """Delete the weights that other runs have started from, and none will any more."""
+        needed = {run.init_from.digest for run in self.missing(report) if run.init_from}
+        for name in self.needed(report):
+            for run in self.planner.runs(report, name, self.budget, self.seeds):
+                if run.init_from is not None and run.init_from.digest not in needed:
+                    self.store.drop_weights(run.init_from.digest)
 
     def missing_searches(self, report: Report) -> list[PlannedSearch]:
         """The searches to be done."""
@@ -96,22 +108,21 @@ class Maker:
         return found
 
     def found(self, report: Report) -> dict[str, Found]:
-        """What is there, by name: at the report's own budget where possible."""
+        """The finished runs by name, at the report's own budget where possible."""
         found = {}
         for name in report.runs:
-            full = self.planner.runs(report, name, "full", self.seeds)
-            for budget in ("full", "quick"):
-                planned = self.planner.runs(report, name, budget, self.seeds)
-                if all(self.store.has(run) for run in planned):
-                    runs = tuple(self.store.read(run.digest) for run in planned)
-                    cut = cut_in_words(planned[0], full[0])
-                    found[name] = Found(name, budget, tuple(planned), runs, cut)
-                    break
+            planned = self._runs(report, name, "full") or self._runs(report, name, "quick")
+            if planned:
+                settings = report.runs[name].quick if planned[0].stand_in else name
+                whole = self.planner.runs(report, str(settings), "full", 1)[0]
+                runs = tuple(self.store.read(run.digest) for run in planned)
+                found[name] = Found(name, tuple(planned), runs, tags(planned[0], whole))
         return found
 
-    def _complete(self, report: Report, name: str, budget: str) -> bool:
+    def _runs(self, report: Report, name: str, budget: str) -> list[Planned]:
+        """The runs behind a name at a budget where all of them have finished, else none."""
         planned = self.planner.runs(report, name, budget, self.seeds)
-        return all(self.store.has(run) for run in planned)
+        return planned if all(self.store.has(run) for run in planned) else []
 
     def make(self, report: Report, target: Path) -> bool:
         """Write a report's folder; return whether anything had to be done."""
@@ -153,7 +164,7 @@ class Maker:
 
 
 def _options(figure: Figure, found: Collection[str]) -> dict[str, Any]:
-    """The figure's options, with a label for each run that is there."""
+    """The figure's options, with a label for each finished run."""
     labels = figure.options.get("labels")
     if not labels or len(labels) != len(figure.runs):
         return figure.options
@@ -162,23 +173,31 @@ def _options(figure: Figure, found: Collection[str]) -> dict[str, Any]:
 
 
 def _small(png: io.BytesIO) -> bytes:
-    """The picture with a palette of its own: a third of the bytes, and no difference to see."""
+    """The same pixels in fewer bytes: a grey picture in one channel, any other as it is.
+
+    No palette: with 256 colours for a whole figure, images in colour change theirs.
+    """
     from PIL import Image
 
     with Image.open(png) as image:
-        dpi = image.info["dpi"]
-        small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        buffer = io.BytesIO()
-        small.save(buffer, "PNG", optimize=True, dpi=dpi)
+        dpi, small = image.info["dpi"], image.convert("RGB")
+    red, green, blue = small.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        small = red
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG", optimize=True, dpi=dpi)
     return buffer.getvalue()
 
 
 def _inputs(report: Report, found: Iterable[Found], figures: Collection[str]) -> str:
     """A digest of all that a report's folder depends on, the program's own files included."""
     here = Path(__file__).parents[1]
-    rooms = ("reports", "figures", "drawing", "pages")
-    sources = [p for name in rooms for p in (here / name).rglob("*.*")
-               if p.suffix in (".py", ".css", ".js", ".html")]  # fmt: skip
+    sources = [
+        p
+        for name in ("reports", "figures", "drawing", "pages")
+        for p in (here / name).rglob("*.*")
+        if p.suffix in (".py", ".css", ".js", ".html")
+    ]
     digest = hashlib.sha256((spec.folder() / f"{report.name}.yaml").read_bytes())
     for path in sorted(sources):
         digest.update(path.read_bytes())

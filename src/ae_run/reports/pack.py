@@ -1,6 +1,6 @@
-"""What a machine has done of the reports as one small file, for another machine to go on with.
+"""Runs and searches of the reports as one small file, to resume from on another machine.
 
-`tar xf STATE.tar` in the folder there, and the same command goes on: finished runs and searches
+`tar xf STATE.tar` in the folder there, and the same command resumes: finished runs and searches
 are reused, unfinished ones resumed.
 """
 
@@ -72,7 +72,7 @@ def _pieces(maker: Maker, reports: Sequence[Report]) -> Iterable[list[Path]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files in a folder, but for those in folders of their own and for locks."""
+    """The files in a folder, except those in folders of their own, and locks."""
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.endswith("lock"))

@@ -1,19 +1,23 @@
 """From a report to runs: composed, validated, and named by a digest of what decides the result."""
 
-import copy
 import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from ae_run import components, data
-from ae_run.config import Config, validate
+from ae_run import data
+from ae_run.config import Config, compose, validate
 from ae_run.errors import UserError
-from ae_run.reports.spec import Report, Value
+from ae_run.reports.metrics import beside
+from ae_run.reports.spec import Cuts, Report, Value
 
-RESULTS_VERSION = 2
+ROOT = Path("outputs/reports")
+"""The folder of the reports' runs and pages."""
+
+RESULTS_VERSION = 3
 """To be raised when a change of the program changes what a config results in."""
 _DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
 # Where the images come from and how many threads work does not decide; the images themselves do.
@@ -24,6 +28,9 @@ _DECIDES_NOT = (
     ("train", "threads"),
     ("train", "replicas"),
 )
+
+
+PICTURES, WEIGHTS, EXAMPLES = "pictures", "weights", "examples"
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,17 @@ class Planned:
     point: Value | None
     """The sweep's value."""
     overrides: tuple[str, ...]
-    raw: dict[str, Any]
-    """The composed config."""
+    config: Config
+    """Without `train.init_from`."""
     digest: str
-    pictures: bool
-    """Whether a figure shows this run: the one with the first seed, of a name in a figure."""
-    weights: bool = False
-    """Whether a search needs its weights."""
+    keeps: frozenset[str]
+    """Parts of the finished run that stay beside its numbers: `PICTURES` where a figure shows it,
+    `WEIGHTS` where a search or another run needs them, `EXAMPLES` of the first run behind a row,
+    and the rows' metrics, whose scores per image are kept."""
+    init_from: "Planned | None" = None
+    """The run that it takes its starting weights from."""
+    stand_in: bool = False
+    """Whether these are the settings of another run, in place of a cut of its own."""
 
     @property
     def label(self) -> str:
@@ -53,8 +64,16 @@ class Planned:
 
     @property
     def command(self) -> str:
-        """What to type to repeat it alone."""
-        return shlex.join(["ae-run", *self.overrides])
+        """The command that repeats only this run."""
+        start = (
+            () if self.init_from is None else (f"train.init_from={path(self.init_from.digest)}",)
+        )
+        return shlex.join(["ae-run", *self.overrides, *start])
+
+
+def path(digest: str, root: Path = ROOT) -> Path:
+    """A run's folder below the reports' root."""
+    return root / "runs" / digest
 
 
 class Planner:
@@ -63,61 +82,68 @@ class Planner:
     def __init__(self, download: bool = True) -> None:
         """Without `download`, data that is not there is an error."""
         self._download = download
-        self._composed: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._configs: dict[tuple[str, ...], Config] = {}
         self._fingerprints: dict[str, str] = {}
 
     def runs(self, report: Report, name: str, budget: str, seeds: int) -> list[Planned]:
-        """All runs behind a name of the report, by value of the sweep, then by seed."""
+        """All runs behind a name of the report, by value of the sweep, then by seed.
+
+        None at budget quick of a run that is done at full only.
+        """
         run = report.runs[name]
+        if budget == "quick" and run.quick is None:
+            return []
+        if budget == "quick" and isinstance(run.quick, str):
+            return [
+                replace(one, name=name, keeps=_keeps(report, name, one, run.quick), stand_in=True)
+                for one in self.runs(report, run.quick, budget, seeds)
+            ]
         points: Sequence[Value | None] = run.sweep.values if run.sweep else (None,)
         return [
             self._planned(report, name, budget, seed, point)
             for point in points
-            for seed in range(seeds if run.seeds else 1)
+            for seed in range(run.seed, run.seed + run.count(budget, seeds))
         ]
 
     def _planned(
         self, report: Report, name: str, budget: str, seed: int, point: Value | None
     ) -> Planned:
         run = report.runs[name]
-        changes: dict[str, Value] = {**run.changes(budget), "seed": seed}
+        changes: Cuts = {**run.changes(budget), "seed": seed}
         if run.sweep is not None and point is not None:
             changes[run.sweep.key] = point
-        raw = copy.deepcopy(self.compose(run.overrides))
         try:
-            for key, value in changes.items():
-                _set(raw, key, value)
-            config = validate(raw)
+            config = self.config(run.overrides).changed(changes)
         except UserError as error:
             raise UserError(f"report {report.name}, run {name}: {error}") from None
-        overrides = [*run.overrides, *(f"{key}={value}" for key, value in changes.items())]
-        return Planned(
-            report.name, name, budget, seed, point, tuple(overrides), config.dump(),
-            self._digest(config), seed == 0 and any(name in f.runs for f in report.figures),
-        )  # fmt: skip
+        before = None
+        if run.init_from is not None:
+            before = self._planned(report, run.init_from, budget, seed, None)
+            before = replace(before, keeps=before.keeps | {WEIGHTS})
+        overrides = [*run.overrides, *(_override(key, value) for key, value in changes.items())]
+        planned = Planned(
+            report=report.name,
+            name=name,
+            budget=budget,
+            seed=seed,
+            point=point,
+            overrides=tuple(overrides),
+            config=config,
+            digest=self._digest(config, before),
+            keeps=frozenset(),
+            init_from=before,
+        )
+        return replace(planned, keeps=_keeps(report, name, planned, name))
 
-    def compose(self, overrides: Iterable[str]) -> dict[str, Any]:
-        """The plain config that a command line gives."""
-        from hydra import compose, initialize_config_dir
-        from hydra.errors import HydraException
-        from omegaconf import OmegaConf
-
+    def config(self, overrides: Iterable[str]) -> Config:
+        """The config that a command line gives."""
         key = tuple(overrides)
-        if key not in self._composed:
-            try:
-                with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-                    config = compose("config", overrides=list(key))
-            except HydraException as error:
-                raise UserError(f"{shlex.join(key)}: {' '.join(str(error).split())}") from None
-            raw: Any = OmegaConf.to_container(config, resolve=True)
-            self._composed[key] = raw
-        return self._composed[key]
+        if key not in self._configs:
+            self._configs[key] = validate(compose(*key))
+        return self._configs[key]
 
-    def fingerprint(self, overrides: Iterable[str]) -> str:
-        """That of the images behind a command line."""
-        return self._fingerprint(validate(self.compose(overrides)))
-
-    def _fingerprint(self, config: Config) -> str:
+    def fingerprint(self, config: Config) -> str:
+        """That of the images behind a config."""
         source = json.dumps(config.dump()["data"], sort_keys=True)
         if source not in self._fingerprints:
             where = config.data
@@ -126,13 +152,40 @@ class Planner:
             self._fingerprints[source] = data.load(where).fingerprint
         return self._fingerprints[source]
 
-    def _digest(self, config: Config) -> str:
+    def _digest(self, config: Config, before: Planned | None) -> str:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
-        content |= {"version": RESULTS_VERSION, "fingerprint": self._fingerprint(config)}
+        content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
+        content["init_from"] = before.digest if before else None
         text = json.dumps(_without_null(content), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _override(key: str, value: Value | tuple[Value, ...]) -> str:
+    """A key and its value as one would type them."""
+    return f"{key}=[{','.join(map(str, value))}]" if isinstance(value, tuple) else f"{key}={value}"
+
+
+def _keeps(report: Report, name: str, planned: Planned, settings: str) -> frozenset[str]:
+    """The parts that rows and figures need of a run under a name, with the settings of another."""
+    run, rows = report.runs[settings], report.rows_of(name)
+    keeps = {metric for row in rows for metric in (row.metric, *beside(row.metric).values())}
+    first = planned.seed == run.seed
+    if first and any(name in figure.runs for figure in report.figures):
+        keeps.add(PICTURES)
+    if first and rows and (run.sweep is None or planned.point == run.sweep.values[0]):
+        keeps.add(EXAMPLES)
+    return frozenset(keeps)
+
+
+def merged(planned: Iterable[Planned]) -> list[Planned]:
+    """Each run once, keeping what any of its names needs."""
+    found: dict[str, Planned] = {}
+    for run in planned:
+        known = found.setdefault(run.digest, run)
+        found[run.digest] = replace(known, keeps=known.keeps | run.keeps)
+    return list(found.values())
 
 
 def _without_null(content: Any) -> Any:
@@ -140,14 +193,3 @@ def _without_null(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     return {key: _without_null(one) for key, one in content.items() if one is not None}
-
-
-def _set(raw: dict[str, Any], key: str, value: Value) -> None:
-    """Set a key of a composed config: composing anew for every run would take minutes."""
-    place: Any = raw
-    *path, leaf = key.split(".")
-    for part in path:
-        place = place.get(part) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or leaf not in place:
-        raise UserError(f"{key}: no such key")
-    place[leaf] = value

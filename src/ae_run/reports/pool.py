@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from ae_run.errors import Interrupted
@@ -14,10 +14,11 @@ from ae_run.reports.store import Store
 
 
 def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
-    """Do all runs; what is finished already, or was begun, is not repeated.
+    """Do all runs; finished runs are not repeated, unfinished ones resumed.
 
     Args:
-        planned: the runs, the first to be started first.
+        planned: the runs, the first to be started first; one that takes its weights from another
+            waits for that.
         store: where they lie.
         jobs: processes side by side.
 
@@ -34,29 +35,43 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
     # Fork would copy torch's threads in an unusable state.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(jobs, context, initializer=start_worker, initargs=(threads,))
-    started, failures = time.monotonic(), []
-    futures: dict[Future[str | None], Planned] = {
-        executor.submit(execute, run, store.path(run.digest)): run for run in planned
-    }
+    started, failures = time.monotonic(), {}
+    todo, running = list(planned), dict[Future[str | None], Planned]()
     try:
-        for count, future in enumerate(as_completed(futures), 1):
-            run, error = futures[future], _error(future)
-            took = f"{time.monotonic() - started:6.0f} s"
-            if error is not None:
-                failures.append(f"{run.label}: {error}")
-            what = f"failed: {error}" if error is not None else _summary(store, run)
-            print(f"[{count}/{len(futures)}] {took}  {run.label}: {what}", flush=True)
+        while todo or running:
+            blocked = {run.digest for run in (*todo, *running.values())}
+            for run in [run for run in todo if _before(run) not in blocked]:
+                todo.remove(run)
+                if _before(run) in failures:
+                    future: Future[str | None] = Future()
+                    future.set_result("the run that it starts from failed")
+                else:
+                    future = executor.submit(execute, run, store.path(run.digest))
+                running[future] = run
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                run, error = running.pop(future), _error(future)
+                if error is not None:
+                    failures[run.digest] = f"{run.label}: {error}"
+                what = f"failed: {error}" if error is not None else _summary(store, run)
+                count = len(planned) - len(todo) - len(running)
+                took = f"{time.monotonic() - started:6.0f} s"
+                print(f"[{count}/{len(planned)}] {took}  {run.label}: {what}", flush=True)
     except (KeyboardInterrupt, BrokenProcessPool, Interrupted):
         for process in multiprocessing.active_children():
             process.terminate()  # training ends after saving what it has finished
-        raise Interrupted("stopped; the same command goes on from here") from None
+        raise Interrupted("stopped; run the same command to resume") from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-    return failures
+    return list(failures.values())
+
+
+def _before(run: Planned) -> str | None:
+    """The run that it starts from."""
+    return None if run.init_from is None else run.init_from.digest
 
 
 def _error(future: Future[str | None]) -> str | None:
-    """What went wrong in a run, whatever it was; None where nothing did."""
+    """Error message of a failed run, or None."""
     try:
         return future.result()
     except (BrokenProcessPool, Interrupted):

@@ -1,21 +1,25 @@
-"""Where the reports' runs lie, and which of them are there.
+"""The folders of the reports' runs, and what is kept of the finished ones.
 
 A run's folder is `runs/<digest>/` below the root, `outputs/reports`. Once it has finished, only
 what figures and tables are made of is kept, so that all runs of all reports are a few megabytes.
 """
 
+import re
 import shutil
 from pathlib import Path
 
 from ae_run.drawing.run_data import RunData, load
+from ae_run.reports import metrics, plan
 from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
 
 WEIGHTS = "model.safetensors"
 KEPT = ("config.yaml", "run.json", "metrics.json", "history.csv", "artifacts.npz")
-# What no figure of a report shows: the images behind the points of a scatter plot.
-_DROPPED = ("codes_thumbnails",)
-_NUMBERS = ("class_names", "test_mse")
+# What no figure of a report shows: the images behind the points of a scatter plot, and scores per
+# image, which are kept for the metrics of rows only.
+_DROPPED = re.compile(
+    r"codes_thumbnails|test_mse|examples_.*|scores_.*|denoising_.*|robustness_.*_mse"
+)
 
 
 class Store:
@@ -27,10 +31,10 @@ class Store:
 
     def path(self, digest: str) -> Path:
         """A run's folder, be it there or not."""
-        return self.root / "runs" / digest
+        return plan.path(digest, self.root)
 
     def has(self, run: Planned) -> bool:
-        """Whether that run has finished, with pictures where it is to have them."""
+        """Whether that run has finished, and kept what it is to keep."""
         return is_finished(self.path(run.digest), run)
 
     def read(self, digest: str) -> RunData:
@@ -44,31 +48,41 @@ class Store:
         self._read.pop(digest, None)
         shutil.rmtree(self.path(digest), ignore_errors=True)
 
+    def drop_weights(self, digest: str) -> None:
+        """Delete a finished run's weights, when nothing needs them any more."""
+        (self.path(digest) / WEIGHTS).unlink(missing_ok=True)
+
 
 def is_finished(path: Path, planned: Planned | None = None) -> bool:
     """Whether the run in that folder went through to its end, and kept what it was to keep."""
     folder = RunFolder(path)
-    if planned is not None and planned.weights and not folder.has(WEIGHTS):
+    if not all(folder.has(name) for name in ("run.json", "metrics.json", "artifacts.npz")):
         return False
-    if not (folder.has("run.json") and folder.has("metrics.json") and folder.has("artifacts.npz")):
+    wanted = set() if planned is None else set(planned.keeps)
+    if plan.WEIGHTS in wanted and not folder.has(WEIGHTS):
         return False
     run = folder.read_json("run.json")
-    pictures = planned is not None and planned.pictures
-    return run.get("status") == "finished" and (not pictures or run.get("pictures", True))
+    return run.get("status") == "finished" and wanted <= {plan.WEIGHTS, *run.get("kept", wanted)}
 
 
-def trim(folder: RunFolder, pictures: bool, weights: bool) -> None:
-    """Keep of a finished run what figures and tables need; a run in no figure needs no pictures."""
-    arrays = folder.read_arrays("artifacts.npz")
-    kept = {name: array for name, array in arrays.items()
-            if (pictures or name in _NUMBERS) and name not in _DROPPED}  # fmt: skip
-    if len(kept) < len(arrays):
-        folder.write_arrays("artifacts.npz", kept)
-    keep = {*KEPT, ".lock", *([WEIGHTS] if weights else [])}
+def trim(folder: RunFolder, keeps: frozenset[str]) -> None:
+    """Keep of a finished run what figures, tables and other runs need; see `Planned.keeps`."""
+    run = load(folder)
+    kept = {"class_names": run.arrays["class_names"]}
+    if plan.PICTURES in keeps:
+        kept |= {k: array for k, array in run.arrays.items() if not _DROPPED.fullmatch(k)}
+    if plan.EXAMPLES in keeps:
+        kept |= {k: array for k, array in run.arrays.items() if k.startswith("examples_")}
+    for metric in sorted(keeps):
+        scores = metrics.per_image(run, metric)
+        if scores is not None and scores.ndim == 1:
+            kept[metrics.PER_IMAGE + metric] = scores
+    folder.write_arrays("artifacts.npz", kept)
+    keep = {*KEPT, ".lock", *([WEIGHTS] if plan.WEIGHTS in keeps else [])}
     for path in folder.path.iterdir():
         if path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    folder.update_json("run.json", pictures=pictures)
+    folder.update_json("run.json", kept=sorted(keeps))
 
 
 def empty(folder: RunFolder) -> None:
