@@ -13,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 
 from ae_run.errors import UserError
-from ae_run.messages import nearest as nearest  # imported from here by search and reports
 from ae_run.messages import unknown
 
 PACKAGES = {"data": "data", "corruption": "corruptions", "model": "models"}

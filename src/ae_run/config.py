@@ -25,16 +25,9 @@ from ae_run.schema import (
     AnyCorruption,
     AnyData,
     AnyModel,
-    CorruptionConfig,
-    DataConfig,
-    DownloadConfig,
-    DropoutRate,
-    FileDataConfig,
     Fraction,
     FractionPairs,
     Levels,
-    ModelConfig,
-    Naturals,
     Pair,
     Pairs,
     Positive,
@@ -42,22 +35,6 @@ from ae_run.schema import (
     Schema,
     unchecked,
 )
-
-# Names that other packages still import from here, not from `schema`.
-__all__ = [
-    "AnyCorruption",
-    "CorruptionConfig",
-    "DataConfig",
-    "DownloadConfig",
-    "DropoutRate",
-    "FileDataConfig",
-    "Fraction",
-    "ModelConfig",
-    "Naturals",
-    "Positive",
-    "Positives",
-    "Schema",
-]
 
 
 class PlateauConfig(Schema):

@@ -5,8 +5,8 @@ from helpers import configs
 from torch import Tensor
 
 from ae_run import components, corruptions
-from ae_run.config import CorruptionConfig
 from ae_run.randomness import GeneratorNoise, KeyedNoise
+from ae_run.schema import CorruptionConfig
 
 NAMES = list(components.options("corruption"))
 SHAPES = [(1, 28, 28), (3, 28, 28), (1, 8, 8), (3, 20, 23)]

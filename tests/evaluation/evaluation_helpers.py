@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ae_run.config import ModelConfig
 from ae_run.data import Dataset, Part
 from ae_run.models import Autoencoder
+from ae_run.schema import ModelConfig
 
 CPU = torch.device("cpu")
 

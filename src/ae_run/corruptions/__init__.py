@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ae_run import components
-from ae_run.config import CorruptionConfig
 from ae_run.randomness import KeyedNoise, Noise
+from ae_run.schema import CorruptionConfig
 
 if TYPE_CHECKING:
     from ae_run.images import DeviceImages

@@ -15,8 +15,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import AnyCorruption, CorruptionConfig, Fraction
 from ae_run.randomness import Noise
+from ae_run.schema import AnyCorruption, CorruptionConfig, Fraction
 
 LEVEL = "strength"
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ae_run.config import CorruptionConfig
 from ae_run.randomness import Noise
+from ae_run.schema import CorruptionConfig
 
 LEVEL = "std"
 

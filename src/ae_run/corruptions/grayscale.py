@@ -7,8 +7,8 @@ can learn to colour.
 
 from torch import Tensor
 
-from ae_run.config import CorruptionConfig, Fraction
 from ae_run.randomness import Noise
+from ae_run.schema import CorruptionConfig, Fraction
 
 LEVEL = "strength"
 

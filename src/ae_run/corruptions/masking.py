@@ -5,8 +5,8 @@ Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
 
 from torch import Tensor
 
-from ae_run.config import CorruptionConfig, Fraction
 from ae_run.randomness import Noise
+from ae_run.schema import CorruptionConfig, Fraction
 
 LEVEL = "fraction"
 

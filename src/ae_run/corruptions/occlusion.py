@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ae_run.config import CorruptionConfig, Fraction
 from ae_run.randomness import Noise
+from ae_run.schema import CorruptionConfig, Fraction
 
 LEVEL = "fraction"
 

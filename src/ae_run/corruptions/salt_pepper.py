@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from ae_run.config import CorruptionConfig, Fraction
 from ae_run.randomness import Noise
+from ae_run.schema import CorruptionConfig, Fraction
 
 LEVEL = "fraction"
 

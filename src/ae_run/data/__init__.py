@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from ae_run import components
-from ae_run.config import DataConfig
 from ae_run.data._types import Dataset, Part, Source
+from ae_run.schema import DataConfig
 
 __all__ = ["Dataset", "Part", "Source", "cache_dir", "load", "root_dir"]
 

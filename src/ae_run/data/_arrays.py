@@ -9,9 +9,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from ae_run.config import DataConfig
 from ae_run.data import Source, _splits
 from ae_run.errors import UserError
+from ae_run.schema import DataConfig
 
 SMALLEST = 8  # pixels per side; the models need as many
 _ROWS = 4096  # images converted at a time: floats of all would fill the memory

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ae_run.config import DataConfig, Fraction
 from ae_run.data import Source
 from ae_run.errors import UserError
+from ae_run.schema import DataConfig, Fraction
 
 _ROWS = 4096  # images coloured at a time: floats of all would fill the memory
 _Colour = Annotated[tuple[Fraction, Fraction, Fraction], Field(strict=False)]

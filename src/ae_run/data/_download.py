@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ae_run.config import DownloadConfig
 from ae_run.data import _files
 from ae_run.errors import UserError
+from ae_run.schema import DownloadConfig
 
 _TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 16

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ae_run.config import DataConfig
 from ae_run.data._types import Dataset, Part, Source
 from ae_run.errors import UserError
+from ae_run.schema import DataConfig
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:

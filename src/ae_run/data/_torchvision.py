@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ae_run.config import DownloadConfig
 from ae_run.data import Source, _cache, _download, _files, _idx
+from ae_run.schema import DownloadConfig
 
 _VERSION = 1
 _FILES = tuple(

@@ -1,7 +1,7 @@
 """MNIST in colour, RGB: a random colour per digit (as in the report `colored`) or per image."""
 
-from ae_run.config import DownloadConfig
 from ae_run.data import Source, _colored, mnist
+from ae_run.schema import DownloadConfig
 
 
 class Config(DownloadConfig, _colored.ColourConfig):

@@ -8,8 +8,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from ae_run.config import DataConfig
 from ae_run.data import Source, _splits
+from ae_run.schema import DataConfig
 
 # The test set is fixed, as an official one would be: no run's seed changes it.
 _TEST_FRACTION, _TEST_SEED = 0.2, 0

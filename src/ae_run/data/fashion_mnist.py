@@ -4,8 +4,8 @@ H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a novel image dataset for benchm
 learning algorithms", 2017, arXiv:1708.07747.
 """
 
-from ae_run.config import DownloadConfig
 from ae_run.data import Source, _torchvision
+from ae_run.schema import DownloadConfig
 
 CLASS_NAMES = (
     "T-shirt/top",

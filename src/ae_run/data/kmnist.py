@@ -3,8 +3,8 @@
 T. Clanuwat et al., "Deep learning for classical Japanese literature", 2018, arXiv:1812.01718.
 """
 
-from ae_run.config import DownloadConfig
 from ae_run.data import Source, _torchvision
+from ae_run.schema import DownloadConfig
 
 CLASS_NAMES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 

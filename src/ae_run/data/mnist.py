@@ -4,8 +4,8 @@ Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to 
 recognition", Proceedings of the IEEE, 1998.
 """
 
-from ae_run.config import DownloadConfig
 from ae_run.data import Source, _torchvision
+from ae_run.schema import DownloadConfig
 
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
 

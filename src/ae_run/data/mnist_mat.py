@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ae_run.config import FileDataConfig
 from ae_run.data import Source, _arrays, _cache, _files
 from ae_run.errors import UserError
+from ae_run.schema import FileDataConfig
 
 _FILE = "MNIST-mat/MNIST.mat"
 _VERSION = 1

@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ae_run.config import DownloadConfig
 from ae_run.data import Source, _cache, _download, _idx, _splits
 from ae_run.errors import UserError
+from ae_run.schema import DownloadConfig
 
 _CLASSES = "ABCDEFGHIJ"
 _VERSION = 1

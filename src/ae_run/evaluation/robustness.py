@@ -8,13 +8,14 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, CorruptionConfig, RobustnessConfig
+from ae_run.config import Config, RobustnessConfig
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
 from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder, mse
 from ae_run.randomness import KeyedNoise
+from ae_run.schema import CorruptionConfig
 
 EXAMPLES = 6
 OWN = "own"

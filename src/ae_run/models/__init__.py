@@ -5,7 +5,6 @@ Contract of a model file: `Config`, a `ModelConfig`, and `Model(config, image_sh
 """
 
 from ae_run import components
-from ae_run.config import ModelConfig
 from ae_run.models._base import (
     Autoencoder,
     Batches,
@@ -16,6 +15,7 @@ from ae_run.models._base import (
     start_output_bias,
 )
 from ae_run.models._draws import dropout, replica_draws
+from ae_run.schema import ModelConfig
 
 __all__ = [
     "Autoencoder",

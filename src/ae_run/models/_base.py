@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_run.config import ModelConfig
+from ae_run.schema import ModelConfig
 
 
 @dataclass(frozen=True)

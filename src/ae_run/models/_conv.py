@@ -15,9 +15,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ae_run.config import DropoutRate, ModelConfig, Naturals, Positive, Positives
 from ae_run.models._activations import Activation, activation
 from ae_run.models._draws import Dropout
+from ae_run.schema import DropoutRate, ModelConfig, Naturals, Positive, Positives
 
 
 class ConvTrunkConfig(ModelConfig):

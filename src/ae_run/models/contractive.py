@@ -21,7 +21,6 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ae_run.config import Positive
 from ae_run.models import _conv, _trunk
 from ae_run.models._activations import Activation, activation
 from ae_run.models._base import (
@@ -31,6 +30,7 @@ from ae_run.models._base import (
     at_least_float32,
     reconstruction_terms,
 )
+from ae_run.schema import Positive
 
 
 class Config(_trunk.TrunkConfig):

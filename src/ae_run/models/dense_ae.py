@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ae_run.config import DropoutRate, ModelConfig, Positives
 from ae_run.models._activations import ACTIVATIONS, Activation
 from ae_run.models._base import Autoencoder, LossTerms, OutputBias, Stage, mse, reconstruction_terms
 from ae_run.models._draws import dropout
+from ae_run.schema import DropoutRate, ModelConfig, Positives
 
 
 class Config(ModelConfig):

@@ -27,10 +27,10 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ae_run.config import ModelConfig, Positives
 from ae_run.models import _ridge
 from ae_run.models._activations import ACTIVATIONS
 from ae_run.models._base import Autoencoder, Batches, LossTerms, Stage, at_least_float32, mse
+from ae_run.schema import ModelConfig, Positives
 
 RANGES = {"relu": (0.0, None), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 """Where an activation's values lie; what is decoded linearly is cut to that."""

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from ae_run.config import DataConfig
 from ae_run.data import Dataset, load
 from ae_run.errors import AeRunError, Interrupted, UserError
 from ae_run.reports import store
 from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
+from ae_run.schema import DataConfig
 
 _SECONDS_FOR_LOCK = 60.0
 _parent = os.getppid()

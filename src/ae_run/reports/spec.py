@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from ae_run.components import conf_dir, nearest
-from ae_run.config import Schema
+from ae_run.components import conf_dir
 from ae_run.errors import UserError
+from ae_run.messages import nearest
+from ae_run.schema import Schema
 
 Value = float | int | str
 Values = Annotated[tuple[Value, ...], Field(strict=False, min_length=1)]

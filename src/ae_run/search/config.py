@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from ae_run.config import Positive, Schema
+from ae_run.schema import Positive, Schema
 
 
 def _auto_or(key: str, low: int) -> PlainValidator:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from ae_run.components import nearest
-from ae_run.config import Positive, Schema
 from ae_run.errors import UserError
+from ae_run.messages import nearest
+from ae_run.schema import Positive, Schema
 
 if TYPE_CHECKING:
     import optuna

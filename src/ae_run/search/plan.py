@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ae_run.config import PLAIN_TASK, Config, validate
-from ae_run.config_errors import flatten, nearest_key
 from ae_run.data import Dataset
-from ae_run.dispatch import Job
 from ae_run.errors import UserError
+from ae_run.job import Job
+from ae_run.messages import flatten, nearest_key
 from ae_run.run_folder import RunFolder
 from ae_run.search import space, storage
 from ae_run.search.config import SearchConfig

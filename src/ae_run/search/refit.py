@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ae_run.config import validate
-from ae_run.dispatch import Job
 from ae_run.errors import Interrupted
+from ae_run.job import Job
 from ae_run.run_folder import RunFolder
 from ae_run.search import sessions, space
 from ae_run.search.plan import Plan

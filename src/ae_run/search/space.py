@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ae_run.components import nearest
 from ae_run.errors import UserError
+from ae_run.messages import nearest
 from ae_run.search.parameters import Choice, Parameter, Value, parameter, scalar
 
 Values = dict[str, Value]

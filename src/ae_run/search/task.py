@@ -3,8 +3,8 @@
 from functools import partial
 
 from ae_run import data
-from ae_run.dispatch import Job
 from ae_run.errors import Interrupted, UserError
+from ae_run.job import Job
 from ae_run.search import page, plan, refit, result, storage, study, workers
 from ae_run.search.plan import Plan
 from ae_run.training.interrupts import stop_requests

@@ -24,10 +24,10 @@ from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ae_run import processes
-from ae_run.config import Schema
 from ae_run.data import Dataset, Part
 from ae_run.errors import AeRunError, Interrupted
 from ae_run.run_folder import RunFolder
+from ae_run.schema import Schema
 from ae_run.search import storage, study
 from ae_run.search.config import SearchConfig
 

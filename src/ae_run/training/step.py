@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from ae_run import corruptions
-from ae_run.config import Config, CorruptionConfig
+from ae_run.config import Config
 from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, Stage
 from ae_run.randomness import GeneratorNoise, KeyedNoise, derive_seed, generator
+from ae_run.schema import CorruptionConfig
 
 
 class Corruptor:
