@@ -13,6 +13,10 @@ class UserError(AeRunError):
     exit_code = 2
 
 
+class FolderInUse(UserError):
+    """Another process is working in a run folder."""
+
+
 class RunFailed(AeRunError):
     """A run failed by itself; its finished epochs are kept."""
 

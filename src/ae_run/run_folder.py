@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from ae_run.errors import UserError
+from ae_run.errors import FolderInUse, UserError
 from ae_run.saved_config import upgraded
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ class RunFolder:
         The same object may take it again.
 
         Raises:
-            UserError: another process has it.
+            FolderInUse: another process has it.
+            UserError: the folder cannot be written to.
         """
         from filelock import FileLock, Timeout
 
@@ -115,7 +116,7 @@ class RunFolder:
         try:
             self._lock.acquire()
         except Timeout:
-            raise UserError(f"{self.path}: another process is working in this folder") from None
+            raise FolderInUse(f"{self.path}: another process is working in this folder") from None
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written to: {error.strerror}") from None
         try:

@@ -118,6 +118,28 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_tiny")
+def test_another_evaluation_of_the_same_weights_needs_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from ae_run.reports.execute import execute
+    from ae_run.training import loop
+
+    store = Store(tmp_path / "store")
+    planned = Planner().runs(spec.load("tiny"), "curve", "full", 1)[0]
+    assert execute(planned, store.path(planned.digest)) is None
+    config = planned.config.changed({"evaluate.batch_size": 7})
+    other = replace(planned, config=config, digest="other")
+    monkeypatch.setattr(loop, "train_epoch", None)
+    assert execute(other, store.path("other")) is None
+    first, second = store.read(planned.digest), store.read("other")
+    assert second.history == first.history
+    assert second.run["best_epoch"] == first.run["best_epoch"]
+    assert second.metrics["mse"] == pytest.approx(first.metrics["mse"], rel=1e-6)
+
+
+@pytest.mark.usefixtures("_tiny")
 def test_list_tells_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--list"]) == 0
     out = capsys.readouterr().out

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ae_run.data import Dataset, load
-from ae_run.errors import AeRunError, Interrupted, UserError
+from ae_run.errors import AeRunError, FolderInUse, Interrupted
 from ae_run.reports import store
 from ae_run.reports.plan import Planned
 from ae_run.run_folder import RunFolder
@@ -43,6 +43,8 @@ def _watch_parent() -> None:
 
 def execute(planned: Planned, path: Path) -> str | None:
     """Train what is missing of a run, score it, and trim its folder.
+
+    A run that differs from a finished one by its evaluation only is scored, not trained again.
 
     Returns:
         What went wrong; None where all went well.
@@ -74,18 +76,16 @@ def _folder(path: Path) -> Iterator[RunFolder]:
             with folder.lock():
                 yield folder
                 return
-        except UserError as error:
-            if "another process" not in str(error):
-                raise
+        except FolderInUse:
             if time.monotonic() - started > _SECONDS_FOR_LOCK:
                 raise
             time.sleep(0.5)
 
 
 def _train(planned: Planned, folder: RunFolder) -> None:
-    from ae_run.evaluation import evaluate
     from ae_run.recording import Phases, recorded
-    from ae_run.training import checkpoints, fit
+    from ae_run.scoring import score
+    from ae_run.training import fit
     from ae_run.training.run import start, training_facts
 
     config, phases = planned.config, Phases()
@@ -94,15 +94,21 @@ def _train(planned: Planned, folder: RunFolder) -> None:
         config = config.changed({"train.init_from": str(start_from)})
     with phases("data"):
         dataset = _dataset(config.data)
+    trained = RunFolder(store.trained(planned, folder))
+    if trained.has(store.WEIGHTS):
+        store.copy_training(trained, folder)
     run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())
     with recorded(folder, phases):
-        with phases("train"):
-            for _ in fit(run):
-                pass
-        folder.update_json("run.json", **training_facts(run), command=planned.command)
+        if not trained.has(store.WEIGHTS):
+            with phases("train"):
+                for _ in fit(run):
+                    pass
+            folder.update_json("run.json", **training_facts(run))
+        folder.update_json("run.json", command=planned.command)
         with phases("evaluate"):
-            checkpoints.load_weights(folder, run.model)
-            evaluate(config, run.model, dataset, folder, run.device)
+            score(folder, config, run.model, dataset, run.device)
+    if planned.budget == "full":
+        store.copy_training(folder, trained)
 
 
 @lru_cache(maxsize=2)

@@ -47,6 +47,8 @@ class Planned:
     config: Config
     """Without `train.init_from`."""
     digest: str
+    training: str
+    """The same of what decides the weights: runs that share it differ by their evaluation only."""
     keeps: frozenset[str]
     """Parts of the finished run that stay beside its numbers: `PICTURES` where a figure shows it,
     `WEIGHTS` where a search or another run needs them, `EXAMPLES` of the first run behind a row,
@@ -121,6 +123,7 @@ class Planner:
             before = self._planned(report, run.init_from, budget, seed, None)
             before = replace(before, keeps=before.keeps | {WEIGHTS})
         overrides = [*run.overrides, *(_override(key, value) for key, value in changes.items())]
+        digest, training = self._digests(config, before)
         planned = Planned(
             report=report.name,
             name=name,
@@ -129,7 +132,8 @@ class Planner:
             point=point,
             overrides=tuple(overrides),
             config=config,
-            digest=self._digest(config, before),
+            digest=digest,
+            training=training,
             keeps=frozenset(),
             init_from=before,
         )
@@ -152,14 +156,20 @@ class Planner:
             self._fingerprints[source] = data.load(where).fingerprint
         return self._fingerprints[source]
 
-    def _digest(self, config: Config, before: Planned | None) -> str:
+    def _digests(self, config: Config, before: Planned | None) -> tuple[str, str]:
+        """`Planned.digest` and `Planned.training`."""
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
         content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
-        content["init_from"] = before.digest if before else None
-        text = json.dumps(_without_null(content), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        content["init_from"] = before.training if before else None
+        training = {key: value for key, value in content.items() if key != "evaluate"}
+        return _digest(content), _digest(training)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(_without_null(content), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _override(key: str, value: Value | tuple[Value, ...]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ae_run.drawing.run_data import RunData, load
 from ae_run.reports import metrics, plan
 from ae_run.reports.plan import Planned
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import RunFolder, write_bytes
 
 WEIGHTS = "model.safetensors"
 KEPT = ("config.yaml", "run.json", "metrics.json", "history.csv", "artifacts.npz")
@@ -63,6 +63,19 @@ def is_finished(path: Path, planned: Planned | None = None) -> bool:
         return False
     run = folder.read_json("run.json")
     return run.get("status") == "finished" and wanted <= {plan.WEIGHTS, *run.get("kept", wanted)}
+
+
+def trained(planned: Planned, folder: RunFolder) -> Path:
+    """Where the weights of a run at full budget are kept, for another evaluation of them."""
+    return folder.path.parents[1] / "trained" / planned.training
+
+
+def copy_training(source: RunFolder, target: RunFolder) -> None:
+    """Copy what a training leaves, its weights last; what the target has already stays."""
+    target.path.mkdir(parents=True, exist_ok=True)
+    for name in ("config.yaml", "run.json", "history.csv", WEIGHTS):
+        if not target.has(name):
+            write_bytes(target.file(name), source.file(name).read_bytes())
 
 
 def trim(folder: RunFolder, keeps: frozenset[str]) -> None:
