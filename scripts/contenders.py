@@ -174,7 +174,7 @@ def _torchvision_mnist(task: Task, transform: Any) -> Any:
 
 
 def pythae(task: Task) -> None:
-    """pythae's `AE` with its trainer."""
+    """The `AE` of pythae with its trainer."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import AE, AEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--mnist", default="outputs/benchmark", help="folder of torchvision's MNIST")
+    parser.add_argument("--mnist", default="outputs/benchmark", help="torchvision's MNIST folder")
     parser.add_argument("--started", type=float, default=None)
     args = parser.parse_args()
     args.started = args.started or time.time()
