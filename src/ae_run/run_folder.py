@@ -180,7 +180,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         if not isinstance(content, dict):
-            raise UserError(f"{self.file(name)}: must hold a YAML mapping")
+            raise UserError(f"{self.file(name)}: must contain a YAML mapping")
         return content
 
     def read_config(self) -> dict[str, Any]:
@@ -211,7 +211,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         if not isinstance(content, dict):
-            raise UserError(f"{self.file(name)}: must hold a JSON object")
+            raise UserError(f"{self.file(name)}: must contain a JSON object")
         return content
 
     def update_json(self, name: str, **changes: Any) -> None:
