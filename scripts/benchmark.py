@@ -1,9 +1,9 @@
-"""How fast `ae-run`'s own loop is beside what one would use instead, on this machine.
+"""Benchmark of `ae-run`'s training loop against the alternatives, on this machine.
 
 `AE_RUN_DATA=… python scripts/benchmark.py` trains the same nets on MNIST with each contender of
-`scripts/contenders.py`, in turns and in processes of their own, and writes a table, a figure and
-all measurements to `outputs/reference/benchmark/`. Ratios are between runs of the same round, so
-that whatever else the machine does touches both.
+`scripts/contenders.py`, interleaved and in separate processes, and writes a table, figures and all
+measurements to `outputs/reference/benchmark/`. Ratios are between runs of the same round, so that
+other load on the machine affects both.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from contenders import NETS, unpack_mnist
 import ae_run
 
 HERE = Path(__file__).parent
-MNIST = HERE.parent / "outputs" / "benchmark"  # torchvision's, unpacked before anything is timed
+MNIST = HERE.parent / "outputs" / "benchmark"  # torchvision's, unpacked before the timing starts
 OUT = HERE.parent / "outputs" / "reference" / "benchmark"
 
 Row = dict[str, Any]
 
 
 def cases(quick: bool) -> list[Row]:
-    """What is trained: net, noise, batch size, and images per epoch."""
+    """The cases to train: net, noise, batch size, and images per epoch."""
     grid = [("lab", 0.0, 128), ("wide", 0.0, 128)]
     if not quick:
         grid += [("lab", 0.1, 128), ("wide", 0.1, 128)]
@@ -43,7 +43,7 @@ def cases(quick: bool) -> list[Row]:
 
 
 def contenders() -> dict[str, list[str]]:
-    """Name → arguments; those that are not installed are left out."""
+    """Name → arguments of each contender that is installed."""
     found = {
         "ours": ["ours"],
         "ours, float32": ["ours", "--precision", "float32"],
@@ -59,7 +59,7 @@ def contenders() -> dict[str, list[str]]:
 
 
 def measure(arguments: list[str], case: Row, epochs: int, device: str) -> Row:
-    """One contender on one case, in a process of its own."""
+    """Measure one contender on one case, in a separate process."""
     options = [f"--{key}={value}" for key, value in case.items()]
     command = [
         sys.executable,
@@ -79,10 +79,10 @@ def measure(arguments: list[str], case: Row, epochs: int, device: str) -> Row:
 
 
 def run(case: Row, repeats: int, epochs: int, device: str) -> list[Row]:
-    """All contenders on one case, in turns; a row per contender with all its measurements."""
+    """Measure all contenders on one case, interleaved; one row per contender."""
     names = contenders()
     if case["noise"]:
-        names.pop("pythae", None)  # its trainer has no place for noise
+        names.pop("pythae", None)  # its trainer has no hook for noise
     results: dict[str, list[Row]] = {name: [] for name in names}
     for turn in range(repeats):
         for name, arguments in names.items():
@@ -112,7 +112,7 @@ def run(case: Row, repeats: int, epochs: int, device: str) -> list[Row]:
 
 
 def full_runs(device: str) -> list[Row]:
-    """Seconds from the command to the end of 10 epochs on 60,000 images, the lab net."""
+    """Seconds from the command to the end of 10 epochs of the lab net on 60,000 images."""
     case = {"net": "lab", "noise": 0.0, "batch": 128, "images": 60_000}
     rows = []
     for name in ("ours", "by hand", "DataLoader", "pythae"):
@@ -124,7 +124,7 @@ def full_runs(device: str) -> list[Row]:
 
 
 def precisions(device: str, seeds: int = 3) -> list[Row]:
-    """Test MSE of the wide net in bfloat16 and in float32: same data, same seeds."""
+    """Test MSE of the wide net in bfloat16 and in float32, with the same data and seeds."""
     rows = []
     for seed in range(seeds):
         row: Row = {"seed": seed}
@@ -154,7 +154,7 @@ def precisions(device: str, seeds: int = 3) -> list[Row]:
 
 
 def growth(device: str) -> list[Row]:
-    """Seconds per epoch of our loop against images, code size and width, one at a time."""
+    """Seconds per epoch of our loop over images, code size and width, varied one at a time."""
     points: list[tuple[str, float, int, list[str]]] = [
         *(("images", n, n, []) for n in (1_000, 3_000, 10_000, 30_000, 60_000)),
         *(("code size", d, 10_000, [f"model.latent_dim={d}"]) for d in (2, 10, 50, 200)),
@@ -174,7 +174,7 @@ def growth(device: str) -> list[Row]:
 
 
 def start_up(repeats: int) -> list[Row]:
-    """Seconds of what a command line says before any work: median, least and most."""
+    """Seconds that a command line takes to answer before any work: median, minimum, maximum."""
     commands = {
         "ae-run --help": ["--help"],
         "an unknown name": ["model=nope"],
@@ -203,7 +203,7 @@ def start_up(repeats: int) -> list[Row]:
 
 
 def draw_growth(rows: list[Row], path: Path) -> None:
-    """A panel per axis, mostly on logarithmic scales; the images with the line of proportion."""
+    """Draw one panel per axis, mostly on log scales; that of images with a line of proportion."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(row["axis"] for row in rows))
@@ -222,7 +222,7 @@ def draw_growth(rows: list[Row], path: Path) -> None:
         axis.set_xticks(x, [f"{v / 1000:g}k" if v >= 1000 else f"{v:g}" for v in x])
         axis.yaxis.set_major_formatter("{x:g}")
         axis.minorticks_off()
-        if name == "code size":  # hardly any growth, to be seen against 0
+        if name == "code size":  # hardly grows, which only an axis from 0 shows
             axis.set_yscale("linear")
             axis.set_ylim(0, 1.3 * max(y))
         axis.set_xlabel(name)
@@ -232,7 +232,7 @@ def draw_growth(rows: list[Row], path: Path) -> None:
 
 
 def table(rows: list[Row], full: list[Row], scores: list[Row], begin: list[Row]) -> str:
-    """The results in Markdown."""
+    """The results as Markdown."""
     lines = [
         "| net | noise | batch | trained by | images/s (min … max) | ours is (min … max) "
         "| first step, s | peak MB |",
@@ -285,7 +285,7 @@ def table(rows: list[Row], full: list[Row], scores: list[Row], begin: list[Row])
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Bars of images/s, one panel per case."""
+    """Draw bars of images/s, one panel per case."""
     from matplotlib.figure import Figure
 
     groups: dict[tuple[Any, ...], list[Row]] = {}
@@ -314,7 +314,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 
 def machine(device: str) -> Row:
-    """What it was measured on."""
+    """The hardware and software of the measurement."""
     import torch
 
     from ae_run import devices
@@ -328,7 +328,7 @@ def machine(device: str) -> Row:
 
 
 def main() -> None:
-    """Measure, and write table, figure and JSON."""
+    """Measure, and write the table, the figures and the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="two cases instead of eight")
     parser.add_argument("--repeats", type=int, default=3)

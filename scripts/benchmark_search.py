@@ -1,10 +1,10 @@
-"""What the search gains, on this machine and on built-in data: samplers, workers, overhead.
+"""Benchmark of the search on this machine and on built-in data: samplers, workers, overhead.
 
 `python scripts/benchmark_search.py` runs `ae-run task=search` on the `conv_ae` space and writes a
 figure and all measurements to `outputs/reference/benchmark/`:
 
-- TPE beside random search, the same number of trials, over several seeds;
-- trials per second with one worker and with one per core, interleaved;
+- TPE against random search with the same number of trials, over several seeds;
+- seconds for the same trials with one worker and with one per core, interleaved;
 - the sampler's share of the time in a long search of short trials.
 """
 
@@ -33,7 +33,7 @@ COMMON = ["task=search", "search=conv_ae", "data=digits", "search.refit=none"]
 
 
 def search(folder: Path, name: str, *overrides: str) -> Path:
-    """Run one search below a folder; return where it lies."""
+    """Run one search below a folder; return the search's folder."""
     command = [sys.executable, "-m", "ae_run", *COMMON, f"search.name={name}", *overrides]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -42,7 +42,7 @@ def search(folder: Path, name: str, *overrides: str) -> Path:
 
 
 def best_so_far(folder: Path) -> list[float]:
-    """The best finished value after each trial, in the order of their numbers."""
+    """The best complete value after each trial, in order of trial number."""
     best, curve = float("inf"), []
     with (folder / "trials.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -53,7 +53,7 @@ def best_so_far(folder: Path) -> list[float]:
 
 
 def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float]]]:
-    """The best so far of each sampler and seed; one worker, so that trials come in order."""
+    """The best so far for each sampler and seed; with one worker, so that trials are in order."""
     curves: dict[str, list[list[float]]] = {"tpe": [], "random": []}
 
     def one(name: str, seed: int) -> list[float]:
@@ -65,7 +65,7 @@ def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float
         )
         return best_so_far(path)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # of threads that wait for processes
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the threads only wait for processes
         runs = {
             (name, seed): pool.submit(one, name, seed) for seed in range(seeds) for name in curves
         }
@@ -95,7 +95,7 @@ def workers(folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def overhead(folder: Path, trials: int) -> dict[str, Any]:
-    """The sampler's time in a search of trials that take about half a second, run here."""
+    """The sampler's time in a search of half-second trials, run in this process."""
     args = [*COMMON, "search.name=overhead", "train.epochs=8", "data.limit=400"]
     args += ["search.workers=1", f"search.n_trials={trials}"]
     with (
@@ -117,7 +117,7 @@ def overhead(folder: Path, trials: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def sampler_timed() -> Iterator[list[float]]:
-    """Collect the seconds of every call of the search's sampler."""
+    """Collect the seconds of every call to the search's sampler."""
     calls: list[float] = []
 
     def timed(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,7 +138,7 @@ def sampler_timed() -> Iterator[list[float]]:
 
 
 def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
-    """Mean of the best so far over the seeds; thin lines are the seeds."""
+    """Draw the best so far: its mean over the seeds, and each seed as a thin line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
@@ -158,7 +158,7 @@ def draw(curves: dict[str, list[list[float]]], path: Path) -> None:
 
 
 def main() -> None:
-    """Measure, and write figure and JSON."""
+    """Measure, and write the figure and the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=20)

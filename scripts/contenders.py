@@ -1,4 +1,4 @@
-"""Ways to train the same net on MNIST, each in a process of its own; prints one JSON line.
+"""Ways to train the same net on MNIST; runs one of them and prints one JSON line.
 
 `python scripts/contenders.py ours --net lab --batch 128`; `scripts/benchmark.py` calls it.
 
@@ -6,7 +6,7 @@
 - hand: a hand-written loop on tensors in memory.
 - reports: torchvision's MNIST, `ToTensor` and a shuffling `DataLoader`, as in the notebooks of
   the student reports.
-- pythae, lightning: their trainers, where installed.
+- pythae, lightning: their trainers, if installed.
 """
 
 import argparse
@@ -37,7 +37,7 @@ NETS = {
 
 
 class Task:
-    """What is to be trained, and when what happened."""
+    """The training task, and the times of its events."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -59,7 +59,7 @@ class Task:
         self.first_step: float | None = None
 
     def model(self) -> models.Autoencoder:
-        """The net, the same for all."""
+        """The net, the same for all contenders."""
         torch.manual_seed(0)
         model = models.build(self.config.model, (1, 28, 28))
         name = precision.choose(self.args.precision, model, self.device)
@@ -72,15 +72,15 @@ class Task:
             self.first_step = time.time() - self.args.started
 
     def corrupt(self, x: Tensor) -> Tensor:
-        """The noise, as one writes it by hand."""
+        """Add the noise, as one would write it by hand."""
         return (x + self.args.noise * torch.randn_like(x)).clamp(0, 1) if self.args.noise else x
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """bfloat16 where the net is trained in it."""
+        """Autocast to bfloat16 if the net is trained in it."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def wait(self) -> None:
-        """Until the device has finished."""
+        """Wait until the device has finished."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -101,7 +101,7 @@ def ours(task: Task) -> None:
 
 
 def plain_loop(task: Task, batches: Callable[[], Iterator[Tensor]]) -> None:
-    """The loop that everybody writes, over batches of clean images."""
+    """The usual training loop, over batches of clean images."""
     model = task.model()
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
@@ -125,7 +125,7 @@ def plain_loop(task: Task, batches: Callable[[], Iterator[Tensor]]) -> None:
 
 
 def hand(task: Task) -> None:
-    """Tensors in memory, on the device."""
+    """A hand-written loop on tensors in the device's memory."""
     images = torch.from_numpy(data.load(task.config.data).train.images)
     images = images.to(task.device).float() / 255
     size = task.args.batch
@@ -139,7 +139,7 @@ def hand(task: Task) -> None:
 
 
 def reports(task: Task) -> None:
-    """torchvision, `ToTensor`, `DataLoader`: image by image."""
+    """torchvision, `ToTensor` and `DataLoader`, image by image."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import transforms
 
@@ -154,7 +154,7 @@ def reports(task: Task) -> None:
 
 
 def unpack_mnist(scratch: Path) -> None:
-    """Unpack torchvision's files into a folder of their own: the root may be read-only."""
+    """Unpack torchvision's files into a separate folder, since the root may be read-only."""
     from torchvision.datasets import MNIST
 
     raw = scratch / "MNIST" / "raw"
@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--mnist", default="outputs/benchmark", help="where torchvision's lies")
+    parser.add_argument("--mnist", default="outputs/benchmark", help="torchvision's MNIST folder")
     parser.add_argument("--started", type=float, default=None)
     args = parser.parse_args()
     args.started = args.started or time.time()

@@ -1,4 +1,4 @@
-"""Make the README's pictures: run the command printed under each, and keep one of its figures.
+"""Make the README's gallery: run the command under each picture and keep one of its figures.
 
 `AE_RUN_DATA=… python scripts/make_gallery.py [NAME …]` writes `outputs/reference/gallery/`; a run
 that already exists below `outputs/gallery/` is resumed or reused.
@@ -45,7 +45,7 @@ def make(name: str) -> int:
 
 
 def main() -> int:
-    """Make the pictures that are named, or all."""
+    """Make the named pictures, or all."""
     names = sys.argv[1:] or list(GALLERY)
     for name in names:
         if name not in GALLERY:

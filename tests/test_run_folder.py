@@ -33,13 +33,13 @@ def test_folders_are_never_shared():
 
 def test_an_existing_run_dir_is_refused(tmp_path):
     RunFolder.create(str(tmp_path / "run"), "x")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         RunFolder.create(str(tmp_path / "run"), "x")
 
 
 def test_a_run_dir_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be created"):
         RunFolder.create(str(tmp_path / "file" / "run"), "x")
 
 

@@ -1,7 +1,7 @@
-"""The command line: Hydra composes, a `Job` is made and given to its task.
+"""The command line: Hydra composes the config, and a `Job` goes to its task.
 
 Every error ends as one message on stderr and an exit code: 2 for what the user can change,
-1 for a run that failed, 130 after Ctrl-C. A sweep's exit code is the worst of its jobs'.
+1 for a failed run, 130 after Ctrl-C. A sweep exits with the worst code of its jobs.
 Nothing here imports torch; the tasks do.
 """
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _storage_password(args: list[str]) -> Iterator[list[str]]:
     """Move the password of `search.storage` into the environment, where libpq looks for it.
 
-    After that no override contains it, so neither Hydra nor a launcher can write it to a file.
+    No override then contains it, so neither Hydra nor a launcher can write it to a file.
     """
     password, cleaned = None, []
     for arg in args:
@@ -87,7 +87,7 @@ def _report(error: AeRunError) -> int:
 
 
 def _check_flags(args: Sequence[str]) -> None:
-    """Refuse flags that do not exist, and those that do not go together."""
+    """Refuse unknown flags and invalid combinations."""
     for arg in args:
         name = arg.partition("=")[0]
         if name.startswith("-") and name not in _FLAGS:
@@ -99,7 +99,7 @@ def _check_flags(args: Sequence[str]) -> None:
 
 
 def _config_dirs(args: Sequence[str]) -> list[Path]:
-    """The folders given with `--config-dir`, which Hydra searches before the program's own."""
+    """The folders given with `--config-dir`, which Hydra searches before the built-in one."""
     dirs = []
     for i, arg in enumerate(args):
         if arg in ("--config-dir", "-cd"):
@@ -115,17 +115,17 @@ def _config_dirs(args: Sequence[str]) -> list[Path]:
 
 
 def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
-    """Spell every option of a group as its file is named, and refuse those that do not exist.
+    """Spell every group option like its file, and refuse unknown ones.
 
-    Names are matched without regard to case, `corruption=noise` is `gaussian`, and a comma
-    separates the values of a sweep.
+    Names are case-insensitive, `corruption=noise` means `gaussian`, and commas separate the
+    values of a sweep.
     """
     groups = set(components.groups(extra))
     reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     normal = []
     for arg in args:
         if reads_a_run and arg.startswith(("data.root=", "data.path=")):
-            normal.append(f"++{arg}")  # the run's data has this key; the default's may not
+            normal.append(f"++{arg}")  # the run's data has this key; the default data may not
             continue
         match = re.fullmatch(r"(\w+)=([\w.,/-]+)", arg)
         if match and match[1] in groups:
@@ -135,7 +135,7 @@ def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             choices = ", ".join(components.options(match[1], extra))
             raise UserError(f"{arg}: {match[1]} must be one name; choices: {choices}")
         elif arg.startswith("search.space=["):
-            # Hydra's grammar has no parentheses in a list: pass it as one string.
+            # Hydra's grammar allows no parentheses in a list: pass it as one string.
             text = arg.partition("=")[2].replace("\\", "\\\\").replace("'", "\\'")
             normal.append(f"search.space='{text}'")
         else:
@@ -155,7 +155,7 @@ def _option(group: str, value: str, extra: Sequence[Path]) -> str:
 
 
 class _SweepStopped(BaseException):
-    """The user stopped a job of a sweep, and so the sweep; no `Exception` would stop Hydra's."""
+    """The user stopped a sweep; a `BaseException`, since Hydra's sweeper catches `Exception`."""
 
     def __init__(self, code: int) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     def job(cfg: "DictConfig") -> int:
         codes.append(_job(cfg))
         if codes[-1] and any(name.startswith("SUBMITIT_") for name in os.environ):
-            # The launcher's process is told only of exceptions.
+            # A launcher notices only exceptions.
             error = RunFailed(f"a job ended with exit code {codes[-1]}; see the launcher's logs")
             error.exit_code = codes[-1]
             raise error
@@ -201,7 +201,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
 
 @contextmanager
 def _environment(args: list[str]) -> Iterator[None]:
-    """Set what Hydra reads from the process: its command line, and that it raises its errors."""
+    """Set the command line that Hydra reads, and have it raise its errors."""
     old_argv, old_full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["ae-run", *args]
     os.environ["HYDRA_FULL_ERROR"] = "1"

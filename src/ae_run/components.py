@@ -1,8 +1,8 @@
-"""Lookup by config group and name: a component is a file, and its name is its config name.
+"""Component lookup by config group and name: a component is a file, named as in the config.
 
-`data/mnist.py` is what `data: {name: mnist}` means. A component's module holds `Config`, its
-typed options, and what its package's contract asks for. Files that start with an underscore
-are not components.
+`data: {name: mnist}` means `data/mnist.py`. A component's module defines `Config`, its typed
+options, and whatever its package's contract requires. Files that start with an underscore are
+not components.
 """
 
 import importlib
@@ -17,22 +17,22 @@ from ae_run.messages import unknown
 
 PACKAGES = {"data": "data", "corruption": "corruptions", "model": "models"}
 _REPORTS = "reports"
-"""A folder of `conf/` that is not a config group: the reports of `scripts/make_figures.py`."""
+"""A folder of `conf/` that is not a config group; it holds the specs of the student reports."""
 ALIASES = {("corruption", "noise"): "gaussian"}
 
 
 def files(group: str) -> list[str]:
-    """Names of the component files of a group, in order."""
+    """The names of a group's component files, sorted."""
     folder = Path(__file__).parent / PACKAGES[group]
     names = (module.name for module in pkgutil.iter_modules([str(folder)]))
     return sorted(name for name in names if not name.startswith("_"))
 
 
 def module(group: str, name: str) -> ModuleType:
-    """The module behind a component's `name`.
+    """The module of the component with this name.
 
     Raises:
-        UserError: no such file.
+        UserError: no such component.
     """
     if name not in files(group):
         raise UserError(unknown(f"{group}.name={name}", name, files(group)))
@@ -41,23 +41,23 @@ def module(group: str, name: str) -> ModuleType:
 
 @cache
 def conf_dir() -> Path:
-    """The folder of YAML files: the copy inside the package, or else the checkout's."""
+    """The folder of YAML files: the copy inside the package, else the checkout's."""
     packaged = Path(__file__).parent / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def groups(extra: Iterable[Path] = ()) -> list[str]:
-    """Names of the config groups: the folders of `conf/` and of the `extra` config folders."""
+    """The names of the config groups: folders of `conf/` and of the `extra` config folders."""
     folders = [path for root in (conf_dir(), *extra) for path in root.iterdir() if path.is_dir()]
     names = {path.name for path in folders if any(path.glob("*.yaml"))}
     return sorted(names - {_REPORTS})
 
 
 def options(group: str, extra: Iterable[Path] = ()) -> dict[str, str]:
-    """The options of a config group with their one-line descriptions, in order.
+    """The options of a config group with their one-line descriptions, sorted by name.
 
-    The description is a YAML file's first comment line. `extra` folders, as given with
-    `--config-dir`, take precedence over the program's own.
+    The description is the first comment line of the YAML file. `extra` folders, from
+    `--config-dir`, take precedence over the built-in ones.
     """
     found: dict[str, str] = {}
     for root in (*extra, conf_dir()):

@@ -1,7 +1,7 @@
 """The root schema: composed by Hydra, validated by pydantic, changed by dotted keys.
 
-Values live in `conf/*.yaml`, types and bounds here and beside the components; no default stands
-in both. Nothing here imports torch; validating a component imports its module, which may.
+Values live in `conf/*.yaml`, types and bounds here and next to the components; no default is in
+both. Nothing here imports torch; validating a component imports its module, which may.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +38,7 @@ from ae_run.schema import (
 
 
 class PlateauConfig(Schema):
-    """When training ends because its loss no longer falls."""
+    """When to stop because the training loss no longer falls."""
 
     epochs: Positive
     change: Annotated[float, Field(ge=0)]
@@ -46,7 +46,7 @@ class PlateauConfig(Schema):
 
 
 class TrainConfig(Schema):
-    """How to train; see `conf/train/default.yaml` for what each key means."""
+    """How to train; `conf/train/default.yaml` documents each key."""
 
     epochs: Positive
     batch_size: Positive
@@ -69,7 +69,7 @@ class TrainConfig(Schema):
 
 
 class RobustnessConfig(Schema):
-    """One robustness curve: a corruption, and the levels at which it is scored."""
+    """One robustness curve: a corruption and the levels to score it at."""
 
     corruption: AnyCorruption
     levels: Annotated[Levels, Field(min_length=1)]
@@ -93,7 +93,7 @@ class RobustnessConfig(Schema):
 
 
 class LatentConfig(Schema):
-    """What is decoded to look at the latent space."""
+    """What to decode from the latent space."""
 
     path_classes: Pairs | None
     path_images: Pairs | None
@@ -108,7 +108,7 @@ class LatentConfig(Schema):
 
 
 class ConvergenceConfig(Schema):
-    """Manifold convergence: the output fed back as the input."""
+    """Manifold convergence: the output repeatedly fed back as input."""
 
     starts: Positive
     max_steps: Positive
@@ -117,7 +117,7 @@ class ConvergenceConfig(Schema):
 
 
 class SgdConfig(Schema):
-    """How a classifier is trained by gradient steps."""
+    """A classifier trained by gradient steps."""
 
     batch_size: Positive
     lr: Annotated[float, Field(gt=0)]
@@ -125,7 +125,7 @@ class SgdConfig(Schema):
 
 
 class MlpConfig(SgdConfig):
-    """The classifier with hidden layers."""
+    """A classifier with hidden layers."""
 
     widths: Positives
     standardize: bool
@@ -148,7 +148,7 @@ class ProbeConfig(Schema):
 
 
 class EvaluateConfig(Schema):
-    """What is scored, and how much of it is kept for the figures; null switches a part off."""
+    """What to score, and how much of it to keep for the figures; null turns a part off."""
 
     batch_size: Positive
     grid: Positive
@@ -163,7 +163,7 @@ class EvaluateConfig(Schema):
 
 
 class FiguresConfig(Schema):
-    """How figures are drawn."""
+    """How to draw figures."""
 
     format: Annotated[tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)]
     style: Literal["default", "paper", "dark"]
@@ -171,7 +171,7 @@ class FiguresConfig(Schema):
 
 
 def _search(value: object) -> object:
-    """Validate `search` by its own schema, which stands beside its code."""
+    """Validate `search` with its own schema, which lives next to its code."""
     if not isinstance(value, Mapping):
         return value
     from ae_run.search.config import SearchConfig
@@ -180,11 +180,11 @@ def _search(value: object) -> object:
 
 
 PLAIN_TASK = {"task": "train"} | dict.fromkeys(("worker", "run_dir", "resume", "run", "search"))
-"""The root keys that belong to a command, not to a run, as a run folder saves them."""
+"""Root keys that belong to a command, not to a run, with the values that run folders save."""
 
 
 class Config(Schema):
-    """A whole run."""
+    """The config of a whole run."""
 
     task: Literal["train", "search", "evaluate", "figures", "report"]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
@@ -200,7 +200,7 @@ class Config(Schema):
     evaluate: EvaluateConfig
     figures: FiguresConfig
     search: Annotated[SerializeAsAny[Schema] | None, BeforeValidator(_search)]
-    """None in a run folder: the search is not part of the run."""
+    """None in a run folder, since the search is not part of the run."""
 
     @model_validator(mode="after")
     def _together(self, info: ValidationInfo) -> "Config":
@@ -225,16 +225,16 @@ class Config(Schema):
         if self.task == "search" and self.train.replicas > 1:
             raise ValueError(
                 f"train.replicas={self.train.replicas}: a search trains one seed per trial; "
-                "train the best values with more of them: experiment=best train.replicas=8"
+                "train the best values with several seeds: experiment=best train.replicas=8"
             )
         return self
 
     def dump(self) -> dict[str, Any]:
-        """Plain containers for a run folder, without what only this command asks for."""
+        """Plain containers for a run folder, with this command's own keys reset."""
         return self.model_dump(mode="json") | PLAIN_TASK
 
     def changed(self, values: Mapping[str, Any]) -> "Config":
-        """A validated copy with new values at dotted keys; a list's items are keyed by number.
+        """A validated copy with new values at dotted keys; list items are keyed by index.
 
         `config.changed({"train.epochs": 3, "model.channels.0": 16})`
 
@@ -261,11 +261,11 @@ def validate(
     touched: Collection[str] = tuple(PACKAGES),
     components_too: bool = True,
 ) -> Config:
-    """The validated config; every error that is found comes in one `UserError`.
+    """The validated config; all errors are collected in one `UserError`.
 
     If the root schema itself finds errors, only the component groups in `touched` are checked
-    as well, so that a wrong number in `train` is reported without importing torch. Without
-    `components_too`, the components' own options are kept unchecked; nothing then imports torch.
+    too, so that a wrong number in `train` is reported without importing torch. Without
+    `components_too`, the components' own options stay unchecked and nothing imports torch.
     """
     skipped = set(PACKAGES)
     try:
@@ -285,10 +285,10 @@ def validate(
 
 
 def compose(*overrides: str) -> dict[str, Any]:
-    """What a command line composes to: plain containers, resolved, to be given to `validate`.
+    """Compose a command line's overrides into plain, resolved containers for `validate`.
 
     Raises:
-        UserError: an override is not readable, or names no key or option.
+        UserError: an override cannot be parsed, or names an unknown key or option.
     """
     import hydra
     from hydra.errors import HydraException

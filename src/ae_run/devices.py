@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Devices to compute on, and their memory."""
 
 import ctypes
 import platform
@@ -10,7 +10,7 @@ from ae_run.errors import UserError
 
 
 def resolve(name: str) -> torch.device:
-    """The device that `device=` names; auto takes CUDA, then Apple's MPS, then the CPU.
+    """The device that `device=` names; auto prefers CUDA, then Apple's MPS, then the CPU.
 
     Raises:
         UserError: this machine has no such device.
@@ -22,13 +22,13 @@ def resolve(name: str) -> torch.device:
     there = ["auto", "cpu"] + ["cuda"] * (count > 0) + [f"cuda:{i}" for i in range(count)]
     there += ["mps"] * mps
     if name not in there:
-        raise UserError(f"device={name}: not on this machine; choices here: {', '.join(there)}")
+        raise UserError(f"device={name}: not available here; choices: {', '.join(there)}")
     device = torch.device(name)
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
 def describe(device: torch.device) -> str:
-    """The device's name for people."""
+    """A readable name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -44,14 +44,14 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 def keep_freed_memory() -> None:
     """Have this process reuse the memory of freed tensors instead of returning it to the system.
 
-    A training step frees megabytes of activations and asks for the same ones again. glibc may hand
-    them back in between, and the kernel then fills every page with zeros anew: 800 page faults a
-    step in the lab net, 6,000 in one with 128 channels, 16 to 19 % of the step (measured). Where
-    the C library has no `mallopt`, nothing changes.
+    A training step frees megabytes of activations and then allocates the same again. In between,
+    glibc may return them to the kernel, which zeroes every page it hands out: 800 page faults per
+    step in the lab net, 6,000 in one with 128 channels, 16 to 19 % of the step (measured). Does
+    nothing if the C library has no `mallopt`.
     """
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    # Older versions take at most 32 MiB; the other option alone would make matters worse.
+    # Older versions take at most 32 MiB; setting only the other option would make matters worse.
     if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, n) for n in (1 << 30, 32 << 20)):
         mallopt(M_TRIM_THRESHOLD, 1 << 30)

@@ -2,7 +2,7 @@
 
 
 class AeRunError(Exception):
-    """Base of the errors that the command line shows as one message, without a traceback."""
+    """Base of the errors that the command line prints as one message, without a traceback."""
 
     exit_code = 1
 
@@ -18,7 +18,7 @@ class FolderInUse(UserError):
 
 
 class RunFailed(AeRunError):
-    """A run failed by itself; its finished epochs are kept."""
+    """A run failed; its finished epochs are kept."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""`ae-run --help`: the tasks, every option of every group with a line on each, and examples."""
+"""`ae-run --help`: the tasks, one line per option of each group, and examples."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""uint8 images on a device: a batch is an index; in evaluation an image has its own noise."""
+"""uint8 images on a device: a batch is an index, and evaluation noise is tied to the image."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from ae_run.randomness import KeyedNoise, image_keys
 
 
 class DeviceImages:
-    """uint8 images (N, C, H, W) on a device, handed out as floats in [0, 1]."""
+    """uint8 images (N, C, H, W) on a device, returned as floats in [0, 1]."""
 
     def __init__(
         self, images: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32
@@ -27,7 +27,7 @@ class DeviceImages:
         return self._to_float(self._images.index_select(0, index))
 
     def slice(self, start: int, stop: int) -> Tensor:
-        """The images from start up to stop: float (B, C, H, W)."""
+        """The images from `start` up to `stop`: float (B, C, H, W)."""
         return self._to_float(self._images[start:stop])
 
     def batches(self, size: int) -> Iterator[Tensor]:
@@ -41,7 +41,7 @@ class DeviceImages:
 
     @property
     def device(self) -> torch.device:
-        """Where they live."""
+        """The device of the images."""
         return self._images.device
 
     def _to_float(self, images: Tensor) -> Tensor:
@@ -53,8 +53,8 @@ def pairs(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of (corrupted input, clean target), each (B, C, H, W), in order.
 
-    The noise of an image depends on its key alone (`randomness.image_keys`): the same for
-    every model, batch size and device.
+    An image's noise depends only on its key (`randomness.image_keys`): it is the same for every
+    model, batch size and device.
     """
     for start in range(0, len(images), batch_size):
         target = images.slice(start, start + batch_size)

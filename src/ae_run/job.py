@@ -1,7 +1,7 @@
-"""From a composed config to a job: what one task is to do, still without torch.
+"""From a composed config to a `Job`, the input of a task; without torch.
 
-A task that reads a run folder (`resume=…`, or `run=…`) takes that run's own config, changed by
-what the command line says explicitly, as far as the task allows it.
+A task that reads a run folder (`resume=…` or `run=…`) uses that run's saved config, with the
+command line's explicit overrides applied where the task allows them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,38 +17,38 @@ from ae_run.task_table import Task
 
 @dataclass(frozen=True)
 class Job:
-    """A validated config, with what only the command line knows."""
+    """A validated config with facts from the command line."""
 
     config: Config
     raw: dict[str, Any]
     """The same as plain containers, for the search."""
     overrides: list[str]
     label: str
-    """`<data>-<model>`, as they were called on the command line."""
+    """`<data>-<model>`, the options' names on the command line."""
     folder: RunFolder | None
     """The run folder that the task reads or resumes."""
     choices: Mapping[str, str] = field(default_factory=dict)
-    """The option of each config group."""
+    """The chosen option of each config group."""
 
 
 def job_for(
     task: Task, raw: dict[str, Any], overrides: Sequence[str], choices: Mapping[str, str]
 ) -> Job:
-    """Validate what a command line composed to, and open the run folder that it names.
+    """Validate a composed config and open the run folder that it names.
 
     Args:
-        task: to be run.
+        task: the task to run.
         raw: the composed config.
         overrides: of the command line.
-        choices: the option of each config group.
+        choices: the chosen option of each config group.
 
     Raises:
-        UserError: the config is invalid, or does not go with the task or its run folder.
+        UserError: the config is invalid, or does not fit the task or its run folder.
     """
     key, name = task.run_key, raw["task"]
     other = {"run": "resume", "resume": "run"}[key]
     if raw.get(other) is not None:
-        raise UserError(f"{other}={raw[other]}: does not go with task={name}; use {key}=RUN_DIR")
+        raise UserError(f"{other}={raw[other]}: not valid with task={name}; use {key}=RUN_DIR")
     folder, label = None, None
     if raw.get(key) is not None:
         folder = RunFolder.open(str(raw[key]), key)
@@ -104,7 +104,7 @@ def _existing(
 
 
 def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
-    """Take one value over; its whole group if the saved config has no such group."""
+    """Copy one value, or its whole group if the target has no such group."""
     key = path[0]
     if key not in source:  # ~KEY
         target.pop(key, None)

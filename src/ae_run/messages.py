@@ -17,7 +17,7 @@ def nearest(value: str, choices: Iterable[str]) -> str | None:
 
 
 def unknown(given: str, value: str, choices: Collection[str], what: str = "name") -> str:
-    """Message for a `value` that is none of the choices; `given` is how the user wrote it."""
+    """Message for a `value` that is not one of the choices; `given` is how the user wrote it."""
     guess = nearest(value, choices)
     hint = f"; did you mean '{guess}'?" if guess else "."
     return f"{given}: no such {what}{hint} Choices: {', '.join(choices)}"
@@ -34,7 +34,7 @@ def flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def nearest_key(path: str, known: Iterable[str]) -> str | None:
-    """The known dotted key that a mistyped one most likely means; its own group comes first."""
+    """The known dotted key closest to a mistyped one; its own group is searched first."""
     parent, _, leaf = path.rpartition(".")
     others = [key for key in known if key != path]
     siblings = {key.rpartition(".")[2]: key for key in others if key.rpartition(".")[0] == parent}
@@ -46,7 +46,7 @@ def nearest_key(path: str, known: Iterable[str]) -> str | None:
 
 
 def no_such_key(path: str, known: Iterable[str]) -> str:
-    """Message for a dotted key that does not exist, with the nearest that does."""
+    """Message for an unknown dotted key, with the nearest known one."""
     guess = nearest_key(path, known)
     return f"{path}: no such key" + (f"; did you mean '{guess}'?" if guess else "")
 
@@ -54,7 +54,7 @@ def no_such_key(path: str, known: Iterable[str]) -> str:
 def no_such_override(
     path: str, raw: Mapping[str, Any], options: Mapping[str, Collection[str]]
 ) -> str:
-    """As `no_such_key`; if nothing in the key's group is close, it lists what the group has.
+    """Like `no_such_key`; if nothing in the key's group is close, list the group's keys.
 
     Args:
         path: the key.
@@ -78,7 +78,7 @@ def no_such_override(
 def composition_error(
     error: Exception, overrides: Sequence[str], missing: Callable[[str], str]
 ) -> str:
-    """One line for an error of Hydra's or OmegaConf's; `missing` words that of an unknown key."""
+    """One line for a Hydra or OmegaConf error; `missing` formats that of an unknown key."""
     text = str(error)
     override = getattr(error, "override", None)
     if override is not None:
@@ -100,7 +100,7 @@ def composition_error(
 
 
 def validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
-    """One line for one of pydantic's errors: `path=value: rule; hint`.
+    """One line for a pydantic error: `path=value: rule; hint`.
 
     Args:
         details: one of `ValidationError.errors()`.

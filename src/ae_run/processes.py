@@ -11,15 +11,15 @@ from typing import IO
 def start(
     command: Sequence[str], output: "IO[bytes] | int | None" = None
 ) -> "subprocess.Popen[bytes]":
-    """Start a process in a group of its own, with a pipe to its stdin.
+    """Start a process in its own process group, with a pipe to its stdin.
 
-    In a group of its own, Ctrl-C in the terminal reaches only the parent, which can then ask its
-    children to stop. The pipe closes when the parent dies, however that happens, so a child that
-    reads it to its end knows.
+    Ctrl-C in the terminal then reaches only the parent, which can ask its children to stop. The
+    pipe closes when the parent dies, for whatever reason, so a child that reads it to the end
+    notices.
 
     Args:
         command: the program and its arguments.
-        output: where stdout and stderr go; None leaves them with the parent's.
+        output: where stdout and stderr go; None: to those of the parent.
     """
     if sys.platform == "win32":
         return subprocess.Popen(
@@ -35,7 +35,7 @@ def start(
 
 
 def ask_to_stop(process: "subprocess.Popen[bytes]") -> None:
-    """Send a stop signal to a process that `start` started; nothing happens if it has ended."""
+    """Send a stop signal to a process started by `start`; does nothing if it has ended."""
     with suppress(OSError):  # on Windows an ended process cannot be signalled
         if sys.platform == "win32":
             process.send_signal(signal.CTRL_BREAK_EVENT)  # SIGTERM would end it at once
@@ -44,7 +44,7 @@ def ask_to_stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """The signals that ask a process to stop: Ctrl-C's, and the one that `ask_to_stop` sends."""
+    """The signals that ask a process to stop: those of Ctrl-C and of `ask_to_stop`."""
     if sys.platform == "win32":
         return signal.SIGINT, signal.SIGTERM, signal.SIGBREAK
     return signal.SIGINT, signal.SIGTERM

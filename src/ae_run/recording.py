@@ -1,6 +1,6 @@
-"""How a task goes and ends: kept true in `run.json`, and explained.
+"""A task's status, timing and error: recorded in `run.json`, explained on the terminal.
 
-Used by the tasks, by the trials of a search and by the reports.
+Used by the tasks, the trials of a search, and the reports.
 """
 
 import shlex
@@ -31,9 +31,9 @@ class Phases:
 
 @contextmanager
 def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterator[None]:
-    """Keep `run.json` and the page true however the task ends, and explain the ending.
+    """Record in `run.json` and on the page how a task ends, and say how to resume it.
 
-    Without `training`, the task only looks at a run again: how that ended stays as it was.
+    Without `training`, the task only reads a run, whose recorded status stays as it was.
     """
     resume = f"resume with: ae-run resume={shlex.quote(str(folder.path))}"
     before = folder.read_json("run.json")
@@ -64,7 +64,7 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
         raise Interrupted(f"stopped; {resume}") from None
     except OSError as error:
         what = f"{error.filename or folder.path}: {error.strerror or error}"
-        with suppress(OSError):  # there may be no room for this either
+        with suppress(OSError):  # the disk may be full
             record("failed", error=what)
         raise RunFailed(f"{what}; {_epochs(folder)}; {resume}") from None
     except Exception as error:

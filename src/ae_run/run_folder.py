@@ -1,6 +1,6 @@
-"""The run folder: created once, locked while written, every file replaced in one step.
+"""The run folder: created once, locked while written, every file replaced atomically.
 
-What lies in it is listed in the README. All of it is plain files that can be copied anywhere.
+The README lists its files. All of them are plain files that can be copied anywhere.
 """
 
 import csv
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 SNAPSHOTS = "snapshots.npz"
-"""Reconstructions of the same images, taken while training."""
+"""Reconstructions of the same images over the course of training."""
 REPLICAS = "replicas.json"
 """Scores over the seeds of `train.replicas`."""
 
@@ -36,11 +36,12 @@ _STAGES = {
     "scored": ("epochs_scored", ("metrics.json", "artifacts.npz")),
     "drawn": ("epochs_drawn", ("report.html",)),
 }
-"""In order: the key of `run.json` with the epochs that a stage's files are of, and these files."""
+"""Stages in order: the key in `run.json` with the number of epochs behind its files, and the
+files."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader sees the old content or the new, never a part."""
+    """Replace a file atomically: a reader sees the old content or the new, never a mixture."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -55,10 +56,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 class RunFolder:
-    """One run's folder."""
+    """The folder of one run."""
 
     def __init__(self, path: Path, quiet: bool = False) -> None:
-        """A `quiet` folder's messages go to `log.txt` alone."""
+        """Messages of a `quiet` folder go only to `log.txt`."""
         self.path = path
         self.quiet = quiet
         self._lock: BaseFileLock | None = None
@@ -68,7 +69,7 @@ class RunFolder:
         """A new, empty folder: `run_dir`, or `outputs/<label>/<time>-<random>`.
 
         Raises:
-            UserError: `run_dir` is there already, or cannot be made.
+            UserError: `run_dir` already exists, or cannot be created.
         """
         if run_dir is None:
             name = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -79,32 +80,32 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=False)
         except FileExistsError:
             raise UserError(
-                f"run_dir={path}: is there already; choose another, "
-                f"or go on with it: ae-run resume={path}"
+                f"run_dir={path}: already exists; choose another, "
+                f"or resume it: ae-run resume={path}"
             ) from None
         except OSError as error:
-            raise UserError(f"run_dir={path}: cannot be made: {error.strerror}") from None
+            raise UserError(f"run_dir={path}: cannot be created: {error.strerror}") from None
         return cls(path)
 
     @classmethod
     def open(cls, path: str, key: str) -> "RunFolder":
-        """An existing run's folder; `key` is the config key that names it.
+        """The folder of an existing run; `key` is the config key that names it.
 
         Raises:
-            UserError: no such folder, or no run in it.
+            UserError: no such folder, or not a run folder.
         """
         folder = Path(path).expanduser()
         if not folder.is_dir():
             raise UserError(f"{key}={path}: no such run folder")
         if not (folder / "config.yaml").is_file():
-            raise UserError(f"{key}={path}: no run folder: it holds no config.yaml")
+            raise UserError(f"{key}={path}: not a run folder (no config.yaml)")
         return cls(folder)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from writing into this folder; freed when a process dies.
+        """Keep other processes from writing into this folder; released when a process dies.
 
-        The same object may take it again.
+        Reentrant for the same object.
 
         Raises:
             FolderInUse: another process has it.
@@ -125,25 +126,25 @@ class RunFolder:
             self._lock.release()
 
     def file(self, name: str) -> Path:
-        """The path of a file in it."""
+        """The path of a file in this folder."""
         return self.path / name
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file exists."""
         return self.file(name).is_file()
 
     def epochs_saved(self) -> int:
-        """How many finished epochs it holds."""
+        """The number of finished epochs."""
         return len(self.read_csv("history.csv"))
 
     def mark(self, stage: str) -> None:
-        """Note that what a stage leaves is of the last training; what follows is to be repeated."""
+        """Record that a stage's files are up to date, and that later stages are not."""
         names = list(_STAGES)
         later = {_STAGES[name][0]: None for name in names[names.index(stage) + 1 :]}
         self.update_json("run.json", **{_STAGES[stage][0]: self.epochs_saved()}, **later)
 
     def is_current(self, stage: str) -> bool:
-        """Whether what a stage leaves exists, and is of the last training."""
+        """Whether a stage's files exist and are up to date with training."""
         key, files = _STAGES[stage]
         known = self.read_json("run.json").get(key)
         return known == self.epochs_saved() and all(self.has(name) for name in files)
@@ -168,10 +169,10 @@ class RunFolder:
         write_bytes(self.file(name), text.encode())
 
     def read_yaml(self, name: str) -> dict[str, Any]:
-        """A YAML file's mapping, read without running or resolving anything in it.
+        """A YAML file's mapping; nothing in it is executed or resolved.
 
         Raises:
-            UserError: the file is no YAML mapping.
+            UserError: the file is missing or not a YAML mapping.
         """
         try:
             content = yaml.safe_load(self.file(name).read_text(encoding="utf-8"))
@@ -180,14 +181,14 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         if not isinstance(content, dict):
-            raise UserError(f"{self.file(name)}: must hold a YAML mapping")
+            raise UserError(f"{self.file(name)}: must contain a YAML mapping")
         return content
 
     def read_config(self) -> dict[str, Any]:
-        """The run's config, as this version of the program reads it.
+        """The run's saved config, upgraded to this version.
 
         Raises:
-            UserError: the file is missing or no YAML mapping.
+            UserError: the file is missing or not a YAML mapping.
         """
         return upgraded(self.read_yaml("config.yaml"))
 
@@ -200,7 +201,7 @@ class RunFolder:
         """A JSON file's object.
 
         Raises:
-            UserError: the file is missing or no JSON object.
+            UserError: the file is missing or not a JSON object.
         """
         try:
             content = json.loads(self.file(name).read_text(encoding="utf-8"))
@@ -211,11 +212,11 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         if not isinstance(content, dict):
-            raise UserError(f"{self.file(name)}: must hold a JSON object")
+            raise UserError(f"{self.file(name)}: must contain a JSON object")
         return content
 
     def update_json(self, name: str, **changes: Any) -> None:
-        """Change some keys of a JSON file, which need not be there yet."""
+        """Change some keys of a JSON file, which need not exist yet."""
         old = self.read_json(name) if self.has(name) else {}
         self.write_json(name, old | changes)
 
@@ -229,7 +230,7 @@ class RunFolder:
         write_bytes(self.file(name), text.getvalue().encode())
 
     def read_csv(self, name: str) -> list[dict[str, str]]:
-        """A CSV file's rows; none where there is no file."""
+        """A CSV file's rows; none if there is no file."""
         if not self.has(name):
             return []
         with self.file(name).open(newline="", encoding="utf-8") as file:
@@ -248,7 +249,7 @@ class RunFolder:
         """All arrays of an `.npz` file.
 
         Raises:
-            UserError: the file is missing or torn.
+            UserError: the file is missing, corrupt or truncated.
         """
         try:
             content = io.BytesIO(self.file(name).read_bytes())
@@ -256,5 +257,5 @@ class RunFolder:
                 return dict(archive)
         except FileNotFoundError:
             raise UserError(f"{self.file(name)}: missing") from None
-        except Exception as error:  # zipfile, zlib and numpy each have their own
+        except Exception as error:  # zipfile, zlib and numpy each raise their own
             raise UserError(f"{self.file(name)}: not readable: {error}") from None

@@ -1,7 +1,7 @@
-"""Configs that run folders hold, as this version reads them.
+"""Upgrade the configs of older run folders to this version.
 
-A key that was added since a config was saved gets the value that it had, in effect, before there
-was such a key, so that an older run is resumed and scored as it was begun.
+A key added since a config was saved gets the value that matches the behaviour before the key
+existed, so that an older run is resumed and scored as it was started.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _WITH_OUTPUT_BIAS = ("conv_ae", "dense_ae", "contractive", "vae")
 
 
 def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved config with the keys added since; what it holds already stays."""
+    """A saved config with the keys added since; existing values stay."""
     config: dict[str, Any] = _with_noise_options(saved)
     for path, keys in _ADDED.items():
         group: Any = config
@@ -38,7 +38,7 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_noise_options(content: Any) -> Any:
-    """A copy in which every Gaussian corruption, wherever it stands, has all of its options."""
+    """A copy in which every Gaussian corruption, at any depth, has all of its options."""
     if isinstance(content, list):
         return [_with_noise_options(item) for item in content]
     if not isinstance(content, Mapping):

@@ -1,7 +1,7 @@
-"""Base classes and shared types of the config, without torch.
+"""Base classes and shared types of the config; imports no torch.
 
-Each component's own options stand beside its code, in its module's `Config`, which extends the
-base of its group here.
+A component's own options live next to its code, in its module's `Config`, which extends the base
+class of its group from here.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ from ae_run.errors import UserError
 
 
 class Schema(BaseModel):
-    """Frozen, strict about types, closed to unknown keys, and without NaN or infinity."""
+    """Base of all configs: frozen, strictly typed, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -40,13 +40,13 @@ Levels = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False
 
 
 class ComponentConfig(Schema):
-    """Options of a component; `name` is its file."""
+    """Options of a component; `name` is its file's name."""
 
     name: str
 
 
 class DataConfig(ComponentConfig):
-    """Options that every data set has."""
+    """Options of every data set."""
 
     limit: Positive | None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
@@ -55,7 +55,7 @@ class DataConfig(ComponentConfig):
 
 
 class FileDataConfig(DataConfig):
-    """Options of a data set that lies in files below a root folder."""
+    """Options of a data set stored in files below a root folder."""
 
     root: str | None
 
@@ -72,7 +72,7 @@ class CorruptionConfig(ComponentConfig):
 
 
 class ModelConfig(ComponentConfig):
-    """Options that every model has."""
+    """Options of every model."""
 
     latent_dim: Positive
     requires_corruption: bool = Field(default=False, exclude_if=lambda value: not value)
@@ -87,17 +87,17 @@ _UNCHECKED = {
     group: create_model(f"Any{base.__name__}", __base__=base, __cls_kwargs__={"extra": "allow"})
     for group, base in _BASES.items()
 }
-"""A component whose options are kept as they are given, without importing its module."""
+"""Components whose options are kept as given, without importing their modules."""
 
 
 def unchecked(info: ValidationInfo) -> Collection[str]:
-    """The component groups whose options a validation leaves unchecked."""
+    """The component groups whose options this validation leaves unchecked."""
     groups: Collection[str] = (info.context or {}).get("unchecked", ())
     return groups
 
 
 def _component(group: str) -> BeforeValidator:
-    """Validate a mapping by the `Config` of the component that its `name` picks."""
+    """Validate a mapping with the `Config` of the component that its `name` selects."""
 
     def validate(value: object, info: ValidationInfo) -> object:
         if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Scoring a run folder: its best weights on the test set, and the same for its other seeds."""
+"""Score a run folder: its best weights on the test set, and likewise its other seeds."""
 
 import torch
 
@@ -11,13 +11,13 @@ from ae_run.run_folder import REPLICAS, RunFolder
 from ae_run.training import checkpoints, replicas
 
 _SHOWN = {"latent": None, "convergence": None, "tsne": ()}
-"""What only the figures of the first seed show."""
+"""Options that serve only the figures, which show the first seed; off for the other seeds."""
 
 
 def score(
     folder: RunFolder, config: Config, model: Autoencoder, dataset: Dataset, device: torch.device
 ) -> None:
-    """Load the folder's best weights into the model, and score it on test."""
+    """Load the folder's best weights into the model and score it on the test set."""
     checkpoints.load_weights(folder, model)
     evaluation.evaluate(config, model, dataset, folder, device)
     folder.mark("scored")
@@ -26,14 +26,14 @@ def score(
 def score_seeds(
     folder: RunFolder, config: Config, dataset: Dataset, device: torch.device, again: bool
 ) -> bool:
-    """Score the other seeds of a run as its first one; then sum up.
+    """Score the other seeds of a run like its first one, then summarize all.
 
     Args:
-        folder: of the first seed.
-        config: whose `evaluate` says what to score.
-        dataset: which they were trained on.
+        folder: the first seed's.
+        config: its `evaluate` says what to score.
+        dataset: the one they were trained on.
         device: to score on.
-        again: whether to score those that have scores.
+        again: whether to repeat scores that are up to date.
 
     Returns:
         Whether anything was scored.

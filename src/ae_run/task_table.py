@@ -1,4 +1,4 @@
-"""The tasks of the command line, a row each; imports nothing of what they need."""
+"""The tasks of the command line, one row each; imports none of their code."""
 
 import pkgutil
 from collections.abc import Callable
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its help, its code, and what it does with an existing run folder."""
+    """A task: its help, its function, and how it uses an existing run folder."""
 
     help: str
     function: str
-    """`module:name`, called with the job; imported only then, since it may import torch."""
+    """`module:name`, called with the job; imported late, since it may import torch."""
     run_key: str = "run"
     """The config key that names an existing run folder."""
     needs_run: bool = True
     may_change: tuple[str, ...] | None = ()
-    """The keys that may change in the run's config; None: the task keeps its own config."""
+    """Keys that may change in the run's saved config; None: the task uses the composed config."""
     checks_components: bool = True
-    """Whether the components' own options are checked, which may import torch."""
+    """Whether to validate the components' own options, which may import torch."""
 
     def load(self) -> Callable[["Job"], None]:
         """Import the task's code.

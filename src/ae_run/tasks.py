@@ -1,8 +1,8 @@
-"""The tasks of one run. `train` runs all stages; the others repeat theirs from the run folder.
+"""The tasks of one run: `train` runs all stages, each of the others repeats one.
 
-A stage reads what the one before it wrote, so whatever follows a repeated stage is repeated
-too: `evaluate` draws the figures again, and `figures` writes the page again. `figures` and
-`report` do not import torch.
+A stage reads what the previous one wrote, so the stages after a repeated one are repeated too:
+`evaluate` also redraws the figures, and `figures` rewrites the page. `figures` and `report` do
+not import torch.
 """
 
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from ae_run.run_folder import REPLICAS, RunFolder
 
 
 def train(job: Job) -> None:
-    """Train or resume training, then evaluate, draw and report."""
+    """Train or resume training, then evaluate, draw the figures and write the page."""
     from ae_run.scoring import score, score_seeds
     from ae_run.training import fit, replicas
     from ae_run.training.run import start, training_facts
@@ -52,7 +52,7 @@ def train(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """Score a run again from its folder, then draw and report."""
+    """Score a run again from its folder, then draw its figures and write its page."""
     import torch
 
     from ae_run import devices, models
@@ -79,7 +79,7 @@ def evaluate(job: Job) -> None:
 
 
 def figures(job: Job) -> None:
-    """Draw a run's figures again, and its page."""
+    """Draw a run's figures again and rewrite its page."""
     folder, phases = _folder(job), Phases()
     with folder.lock(), recorded(folder, phases, training=False):
         folder.write_yaml("config.yaml", job.config.dump())
@@ -117,7 +117,7 @@ def _folder(job: Job) -> RunFolder:
 
 
 def _say_result(folder: RunFolder) -> None:
-    """The scores beside their baselines, and what to open."""
+    """Print the scores next to their baselines, and where the results are."""
     metrics = folder.read_json("metrics.json")
     pca, mean = metrics["baseline"]["pca"], metrics["baseline"]["mean"]
     lines = [

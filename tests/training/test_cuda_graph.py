@@ -80,7 +80,7 @@ def test_where_a_capture_fails_the_step_runs_by_itself_and_says_why_once():
         assert step(torch.tensor([i, i])).tolist() == [2 * i, 2 * i]
     assert doubles.weight.grad is None
     assert said == [
-        "no CUDA graph for this model's step, so it runs kernel by kernel: operation not permitted"
+        "no CUDA graph for this model's step, so it runs eagerly: operation not permitted"
     ]
 
 

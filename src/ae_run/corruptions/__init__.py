@@ -1,13 +1,13 @@
-"""Corruptions of images; one file each.
+"""Corruptions of images, one file each.
 
-Contract of a corruption file: `Config`, a `CorruptionConfig`; `LEVEL`, the option that is its
-strength, 0 being the identity; and `corrupt(config, images, noise) -> images`, one tensor
-operation on a whole batch (B, C, H, W) in [0, 1], with all its random numbers from `noise`. It
-neither changes `images` in place nor reads a value back from the device, so that it can be part
-of a CUDA graph; and it draws the same numbers at every level above 0, so that levels are paired.
-A corruption belongs to the training step, not to the data: corrupted in, clean target. Two
-options have a meaning for all that have them: `fixed`, an image keeps its noise from epoch to
-epoch; and `rescale`, each split is mapped to [0, 1] by its own extremes.
+Contract of a corruption file: `Config`, a `CorruptionConfig`; `LEVEL`, the name of the option that
+sets its strength, where 0 is the identity; and `corrupt(config, images, noise) -> images`, a
+tensor operation on a whole batch (B, C, H, W) in [0, 1] that takes all its random numbers from
+`noise`. It neither changes `images` in place nor reads a value back from the device, so that it
+can be part of a CUDA graph; and it draws the same numbers at every level above 0, so that levels
+are paired. A corruption belongs to the training step, not to the data: corrupted input, clean
+target. Two optional options mean the same everywhere: with `fixed`, an image keeps its noise from
+epoch to epoch; with `rescale`, each split is mapped to [0, 1] by its own extremes.
 """
 
 import math
@@ -34,12 +34,12 @@ def build(config: CorruptionConfig) -> Corrupt:
 
 
 def of_split(config: CorruptionConfig, images: "DeviceImages", keys: Tensor) -> Corrupt:
-    """`build` for the images of one split, whose extremes are measured where `rescale` is set.
+    """`build` for the images of one split, whose extremes are measured if `rescale` is set.
 
     Args:
         config: of the corruption.
         images: the split, (N, C, H, W).
-        keys: of its images, (N,), which its noise derives from.
+        keys: of its images, (N,); the noise derives from them.
     """
     corrupt = build(config)
     if not getattr(config, "rescale", False) or level(config) == 0:
@@ -58,7 +58,7 @@ def is_fixed(config: CorruptionConfig) -> bool:
 
 
 def level_name(config: CorruptionConfig) -> str:
-    """The option that is this corruption's strength."""
+    """The name of the option that sets this corruption's strength."""
     name: str = components.module("corruption", config.name).LEVEL
     return name
 
@@ -69,7 +69,7 @@ def level(config: CorruptionConfig) -> float:
 
 
 def at_level(config: CorruptionConfig, level: float) -> CorruptionConfig:
-    """The same corruption at another strength; `none` is the same at any.
+    """The same corruption at another strength; `none` has no strength and stays as it is.
 
     Raises:
         ValidationError: the level is out of the option's bounds.

@@ -1,12 +1,12 @@
-"""Several corruptions, one after the other.
+"""Several corruptions in sequence.
 
-The steps have names, so that each can be set, added and left out on the command line:
+The steps have names, so that each can be set, added or removed on the command line:
 
     ae-run corruption=chain corruption.steps.gaussian.std=0.3
     ae-run corruption=chain +corruption@corruption.steps.dots=salt_pepper
     ae-run corruption=chain '~corruption.steps.occlusion'
 
-In place of the mapping a list of steps, each with all its options, does as well.
+A list of steps, each with all its options, is accepted as well as a mapping.
 """
 
 from typing import Annotated
@@ -22,14 +22,14 @@ LEVEL = "strength"
 
 
 def _named(steps: object) -> object:
-    """A list of steps as a mapping, their places for names."""
+    """A list of steps as a mapping, named by position."""
     if isinstance(steps, list | tuple):
         return {str(place): step for place, step in enumerate(steps, 1)}
     return steps
 
 
 class Config(CorruptionConfig):
-    """Options; `strength` is a factor on every step's own level."""
+    """Options; `strength` scales every step's own level."""
 
     strength: Fraction
     steps: Annotated[dict[str, AnyCorruption], Field(min_length=1), BeforeValidator(_named)]
@@ -39,14 +39,14 @@ class Config(CorruptionConfig):
         for name, step in self.steps.items():
             if corruptions.is_fixed(step):
                 raise ValueError(
-                    f"corruption.steps.{name}.fixed=true: not in a chain; choose "
-                    f"corruption={step.name} alone, or fixed=false"
+                    f"corruption.steps.{name}.fixed=true: not allowed in a chain; use "
+                    f"corruption={step.name} on its own, or fixed=false"
                 )
         return self
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
-    """Images after all steps, in order; at strength 0 the identity."""
+    """The images after all steps, in order; the identity at strength 0."""
     if config.strength == 0:
         return images
     for step in config.steps.values():

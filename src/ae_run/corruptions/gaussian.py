@@ -1,4 +1,4 @@
-"""Additive Gaussian noise of a mean and a standard deviation, in units of the pixel range."""
+"""Additive Gaussian noise; mean and standard deviation are in units of the pixel range."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ LEVEL = "std"
 
 
 class Config(CorruptionConfig):
-    """Options; `conf/corruption/gaussian.yaml` says what each means."""
+    """Options, documented in `conf/corruption/gaussian.yaml`."""
 
     mean: float | Literal["variance"]
     std: Annotated[float, Field(ge=0)]
@@ -24,14 +24,14 @@ class Config(CorruptionConfig):
     def _one_range(self) -> "Config":
         if self.rescale and (self.clip or not self.fixed):
             raise ValueError(
-                "corruption.rescale=true: measures the noisy images of a whole split, so it needs "
+                "corruption.rescale=true: measures the noisy images of a whole split and needs "
                 "corruption.fixed=true and corruption.clip=false"
             )
         return self
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
-    """Each pixel plus its own N(mean, std²); at std 0 the identity, whatever the mean."""
+    """Each pixel plus its own N(mean, std²); the identity at std 0, whatever the mean."""
     if config.std == 0:
         return images
     mean = config.std**2 if config.mean == "variance" else config.mean

@@ -1,8 +1,8 @@
-"""Colours taken out: a blend from the image to its luminance.
+"""Desaturation: a blend between the image and its luminance.
 
-Three channels are read as red, green and blue and weighted by ITU-R BT.601 luma, as Pillow's
-mode L is; any other number of channels is averaged. The channels stay as many, so that a model
-can learn to colour.
+Three channels are taken as red, green and blue and weighted by ITU-R BT.601 luma, like Pillow's
+mode L; any other number of channels is averaged. The number of channels stays the same, so that a
+model can learn to colorize.
 """
 
 from torch import Tensor
@@ -20,7 +20,7 @@ class Config(CorruptionConfig):
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:  # noqa: ARG001
-    """Greyer images; at strength 0, and with one channel, the identity; at 1 all grey."""
+    """Desaturated images; the identity at strength 0 or with one channel, all grey at 1."""
     if config.strength == 0 or images.shape[1] == 1:
         return images
     # `lerp` is exact at both ends.
@@ -34,5 +34,5 @@ def luminance(images: Tensor) -> Tensor:
         grey = 0.299 * images[:, :1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:]
     else:
         grey = images.mean(1, keepdim=True)
-    # A mean lies between what it averages, but for rounding: a grey pixel stays what it is.
+    # Rounding could push a mean out of its range: a grey pixel must stay as it is.
     return grey.clamp(images.amin(1, keepdim=True), images.amax(1, keepdim=True))

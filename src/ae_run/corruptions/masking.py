@@ -1,4 +1,4 @@
-"""Random pixels set to one value, the "masking noise" of denoising autoencoders.
+"""Random pixels set to a constant: the "masking noise" of denoising autoencoders.
 
 Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3.
 """
@@ -19,7 +19,7 @@ class Config(CorruptionConfig):
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
-    """Images with masked pixels in all channels; at fraction 0 the identity, at 1 all `value`.
+    """Images with pixels masked in all channels; the identity at fraction 0, all `value` at 1.
 
     A pixel that is masked at one fraction is masked at every larger one.
     """

@@ -1,8 +1,8 @@
-"""One square patch of a constant value per image.
+"""A square patch of a constant value in each image.
 
-The patch has the given share of the image's area, its side rounded to whole pixels, and lies
-wholly inside the image; where the square would be larger than the shorter side, it becomes a
-rectangle over that whole side.
+The patch covers the given share of the image's area, its side rounded to whole pixels, and lies
+entirely inside the image; a square larger than the shorter side becomes a rectangle that spans
+that side.
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ LEVEL = "fraction"
 
 
 class Config(CorruptionConfig):
-    """Options; `fraction` is of the area, `position` random or in the centre."""
+    """Options; `fraction` is a share of the area."""
 
     fraction: Fraction
     position: Literal["random", "centre"]
@@ -25,7 +25,7 @@ class Config(CorruptionConfig):
 
 
 def patch_size(fraction: float, height: int, width: int) -> tuple[int, int]:
-    """Height and width in pixels of the patch that covers `fraction` of an image."""
+    """Height and width, in pixels, of the patch that covers `fraction` of an image."""
     area = fraction * height * width
     side = round(area**0.5)
     if side <= min(height, width):
@@ -36,7 +36,7 @@ def patch_size(fraction: float, height: int, width: int) -> tuple[int, int]:
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
-    """The images with their patches; at fraction 0 the identity."""
+    """Images with patches; the identity at fraction 0."""
     height, width = images.shape[2:]
     h, w = patch_size(config.fraction, height, width)
     if config.position == "random":
@@ -44,7 +44,7 @@ def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
     else:
         at = images.new_full((len(images), 2), 0.5)
     if h == 0 or w == 0:
-        return images  # after drawing, so that what follows in a chain draws the same numbers
+        return images  # after drawing, so that later steps of a chain draw the same numbers
     top = (at[:, 0] * (height - h + 1)).floor().clamp(max=height - h)
     left = (at[:, 1] * (width - w + 1)).floor().clamp(max=width - w)
     inside = _inside(top, h, height)[:, :, None] & _inside(left, w, width)[:, None, :]

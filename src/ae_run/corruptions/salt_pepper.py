@@ -1,4 +1,4 @@
-"""Salt-and-pepper noise: pixels that turn black or white, each with probability one half."""
+"""Salt-and-pepper noise: random pixels turned black or white with equal probability."""
 
 from torch import Tensor
 
@@ -9,16 +9,16 @@ LEVEL = "fraction"
 
 
 class Config(CorruptionConfig):
-    """Options; `fraction` is the expected share of pixels that are hit."""
+    """Options; `fraction` is the expected share of changed pixels."""
 
     fraction: Fraction
 
 
 def corrupt(config: Config, images: Tensor, noise: Noise) -> Tensor:
-    """Images with hit pixels at 0 or 1 in all channels; at fraction 0 the identity.
+    """Images with some pixels at 0 or 1 in all channels; the identity at fraction 0.
 
-    One number u per pixel: black where u < fraction/2, white where u ≥ 1 − fraction/2. So a
-    pixel that is hit at one fraction is hit, with the same colour, at every larger one.
+    One number u per pixel: black if u < fraction/2, white if u ≥ 1 − fraction/2. So a pixel
+    changed at one fraction is changed to the same value at every larger one.
     """
     u = noise.uniform(images, 1, *images.shape[2:])  # (B, 1, H, W)
     half = config.fraction / 2

@@ -1,4 +1,4 @@
-"""Grids of images: one array and one `imshow` per block, however many images."""
+"""Grids of images: one array and one `imshow` per block, whatever the number of images."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Block:
 
 
 def wrap(images: np.ndarray, columns: int = COLUMNS) -> tuple[np.ndarray, int]:
-    """Lay (n, C, H, W) images out as (R, N, C, H, W), with n, the number that is not padding."""
+    """Lay out images (n, C, H, W) as (R, N, C, H, W), padded with black; also return n."""
     n = len(images)
     columns = max(1, min(columns, n))
     rows = -(-n // columns)
@@ -44,7 +44,7 @@ def pick(count: int, at_most: int) -> np.ndarray:
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
-    """(…, C, H, W) → (…, 3, H, W); other channel counts than 1 and 3 are shown as their mean."""
+    """(…, C, H, W) → (…, 3, H, W); channel counts other than 1 and 3 are averaged."""
     channels = images.shape[-3]
     if channels == 3:
         return images
@@ -68,8 +68,8 @@ def image_grid(
 def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -> Figure:
     """A figure of blocks, one below the other.
 
-    The layout is computed, not fitted: each image pixel covers a whole number of figure pixels,
-    so that none is drawn wider than its neighbour.
+    The layout is computed, not fitted: each image pixel covers a whole number of figure pixels, so
+    that all are drawn equally wide.
     """
     height, width = blocks[0].images.shape[-2:]
     columns = max(block.images.shape[1] for block in blocks)
@@ -120,7 +120,7 @@ class _Placed:
         self.center_x, self.center_y, self.bottom = w * pixel / 2, h * pixel / 2, h * pixel
 
     def draw(self, figure: Figure, style: Style, left: float, top: float) -> None:
-        """Draw it with its upper left corner at (left, top) inches from the figure's."""
+        """Draw the block with its upper left corner (left, top) inches from the figure's."""
         wide, high = figure.get_size_inches()
         block, small = self.block, style.rc["xtick.labelsize"]
         if block.title:

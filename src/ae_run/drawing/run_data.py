@@ -1,4 +1,4 @@
-"""The files of a run folder, read once: all that a figure may use."""
+"""The contents of a run folder, read once; figures use nothing else."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ae_run.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class RunData:
-    """The contents of a run folder; empty where a file does not exist yet."""
+    """The contents of a run folder; empty for files that do not exist yet."""
 
     config: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class RunData:
         return known + [str(index) for index in range(len(known), count)]
 
     def names_of(self, key: str) -> list[str]:
-        """Class names for the labels in the array `key`; empty without it."""
+        """The class name of each label in the array `key`; empty without that array."""
         labels = self.array(key)
         if labels is None:
             return []
@@ -57,7 +57,7 @@ class RunData:
         return [names[int(label)] for label in labels.ravel()]
 
     def score(self, *path: str) -> float | None:
-        """A number in the metrics, as `score("baseline", "pca", "mse")`, or None."""
+        """A number in the metrics, such as `score("baseline", "pca", "mse")`, or None."""
         found: Any = self.metrics
         for key in path:
             found = found.get(key) if isinstance(found, dict) else None
@@ -65,7 +65,7 @@ class RunData:
 
 
 def floats(values: Iterable[float | None]) -> np.ndarray:
-    """Numbers from JSON as floats; null becomes NaN, which leaves a gap in a line."""
+    """Numbers from JSON as floats; null becomes NaN, a gap in a plotted line."""
     return np.array([np.nan if value is None else value for value in values], float)
 
 

@@ -41,7 +41,7 @@ def scatter_by_class(
     style: Style,
     named: bool = True,
 ) -> None:
-    """Draw (n, 2) points; few classes can also be `named` at their median."""
+    """Draw (n, 2) points; with `named`, a few classes are also named at their medians."""
     size = float(np.clip(6000 / max(1, len(points)), 3, 24))
     for label in np.unique(labels):
         mine = points[labels == label]
@@ -79,7 +79,7 @@ def scatter_by_class(
 
 
 def class_legend(figure: Figure, labels: np.ndarray, names: list[str], style: Style) -> None:
-    """A legend of the classes in `labels`, right of the axes, in as many columns as it takes."""
+    """A legend of the classes in `labels`, right of the axes, in `legend_columns` columns."""
     present = [int(label) for label in np.unique(labels)]
     handles = [
         Line2D(
@@ -106,5 +106,5 @@ def class_legend(figure: Figure, labels: np.ndarray, names: list[str], style: St
 
 
 def legend_columns(labels: np.ndarray) -> int:
-    """How many columns `class_legend` needs, to make the figure wide enough."""
+    """The number of columns of `class_legend`, which determines the figure's width."""
     return -(-len(np.unique(labels)) // 18)

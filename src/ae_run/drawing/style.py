@@ -1,4 +1,4 @@
-"""How figures look: fonts, colours, sizes."""
+"""Styles of figures: fonts, colours, sizes."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-# Okabe and Ito (2008), told apart with any kind of colour vision. Their black comes last; their
-# yellow is darkened where it would vanish on white, and their blues are lighter on black.
+# Okabe and Ito (2008), distinguishable with any kind of colour vision. Their black comes last;
+# their yellow is darker on white, and their blues are lighter on black, to stay visible.
 _ON_WHITE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#B8A900", "#000000")
 _ON_BLACK = ("#4C9BE0", "#E69F00", "#14B88A", "#D68FB5", "#E8702A", "#9AD8FF", "#F0E442", "#FFFFFF")
 _MARKERS = "o^sDvPX<>*"
@@ -22,7 +22,7 @@ _MARKERS = "o^sDvPX<>*"
 
 @dataclass(frozen=True)
 class Style:
-    """One look. Class k has the same colour and marker in every figure of a run."""
+    """A figure style. Class k has the same colour and marker in every figure of a run."""
 
     name: str
     dpi: int
@@ -31,7 +31,7 @@ class Style:
     muted: str
     palette: tuple[str, ...]
     rc: Any
-    """A dict for `matplotlib.rc_context`, whose type changes from release to release."""
+    """A dict for `matplotlib.rc_context`, whose type changes between releases."""
 
     @classmethod
     def named(cls, name: str, dpi: int) -> Self:
@@ -45,11 +45,11 @@ class Style:
         return cls(name, dpi, face, ink, muted, palette, rc)
 
     def color(self, index: int) -> str:
-        """The colour of class or line `index`; after eight they repeat."""
+        """The colour of class or line `index`; they repeat after eight."""
         return self.palette[index % len(self.palette)]
 
     def text_color(self, index: int) -> str:
-        """The colour of class `index`, mixed with the text colour, legible in small print."""
+        """The colour of class `index`, mixed with the text colour to be legible in small print."""
         pairs = zip(to_rgb(self.color(index)), to_rgb(self.ink), strict=True)
         red, green, blue = (0.6 * hue + 0.4 * ink for hue, ink in pairs)
         return to_hex((red, green, blue))
@@ -59,7 +59,7 @@ class Style:
         return _MARKERS[index // len(self.palette) % len(_MARKERS)]
 
     def figure(self, width: float, height: float, title: str, label: str = "") -> Figure:
-        """An empty figure of that size in inches, with its title at the left."""
+        """An empty figure, `width` × `height` inches, with its title at the left."""
         figure = Figure(figsize=(width, height), dpi=self.dpi, layout="constrained")
         figure.suptitle(heading(title, label), x=0.01, ha="left")
         return figure
@@ -113,7 +113,7 @@ def heading(title: str, label: str) -> str:
 
 
 def plain(text: str, longest: int = 14) -> str:
-    """A user's text on one line, cut in the middle, with □ for glyphs missing from the font."""
+    """A user's text on one line, shortened in the middle, with □ for glyphs the font lacks."""
     line = " ".join(text.split())
     line = "".join(char if ord(char) in _glyphs() else "□" for char in line)
     if len(line) <= longest:
@@ -124,13 +124,13 @@ def plain(text: str, longest: int = 14) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    # The fallback font for glyphs that another font lacks.
+    # The fallback font of all styles.
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     return frozenset(FT2Font(str(font)).get_charmap())
 
 
 def log_y(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers, and with at least two of them."""
+    """Make the y axis logarithmic, with plain numbers and at least two tick labels."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     decades = high / low

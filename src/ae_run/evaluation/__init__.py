@@ -1,7 +1,7 @@
-"""Evaluation: the one place that opens the test split.
+"""Evaluation: the only code that opens the test split.
 
-`evaluate` writes `metrics.json`, all scores, and `artifacts.npz`, every array that a figure
-needs. It picks nothing by what it sees on test; probes are trained on training codes.
+`evaluate` writes all scores to `metrics.json` and every array that a figure needs to
+`artifacts.npz`. Nothing is selected by test scores; probes are trained on training codes.
 """
 
 import math
@@ -38,13 +38,13 @@ def evaluate(
     folder: RunFolder,
     device: torch.device,
 ) -> Metrics:
-    """Score a trained model on the test split and write both files; return the metrics.
+    """Score a trained model on the test split, write both files, and return the metrics.
 
     Raises:
         RunFailed: the model's output is not finite.
     """
     options, size = config.evaluate, config.evaluate.batch_size
-    # Convolutions are faster on weights in this layout, on CPUs and on CUDA.
+    # Convolutions are faster with this weight layout, on CPUs and on CUDA.
     model = model.to(device, torch.float32).to(memory_format=torch.channels_last).eval()
     test = dataset.open_test()
     images = DeviceImages(test.images, device)
@@ -85,7 +85,7 @@ def evaluate(
 def _clean_scores(
     config: Config, model: Autoencoder, images: DeviceImages
 ) -> tuple[Metrics, Arrays]:
-    """Scores under clean input, and those of each image: `test_mse` (N,), `scores_<name>` (N,)."""
+    """Scores on clean input, in the mean and per image: `test_mse` (N,), `scores_<name>` (N,)."""
     torch.manual_seed(derive_seed(config.seed, "evaluate"))  # latent samples of a VAE's bound
     meter = Meter()
     per_image: dict[str, list[torch.Tensor]] = {}
@@ -105,7 +105,7 @@ def _clean_scores(
 
 
 def _log_likelihood(config: Config, model: Autoencoder, images: DeviceImages) -> Metrics:
-    """The mean log p(x) in nats of the first `evaluate.points` images; none without a density."""
+    """Mean log p(x), in nats, of the first `evaluate.points` images; empty without a density."""
     samples = config.evaluate.log_likelihood_samples or 1
     count = min(config.evaluate.points, len(images))
     size = max(1, config.evaluate.batch_size // samples)
@@ -128,7 +128,7 @@ def _from_codes(
     images: DeviceImages,
     folder: RunFolder,
 ) -> tuple[Metrics, Arrays]:
-    """What is scored and shown of the codes."""
+    """Scores and arrays computed from the codes."""
     options, device, classes = config.evaluate, images.device, len(dataset.class_names)
     metrics: Metrics = {}
     test = Codes.of(model, dataset.open_test(), images, options.batch_size)
@@ -148,7 +148,7 @@ def _from_codes(
 def _probe(
     config: Config, options: ProbeConfig, model: Autoencoder, pca: baselines.Pca, dataset: Dataset
 ) -> Metrics:
-    """Scores of classifiers on codes, and of the same ones on pixels or principal components."""
+    """Scores of classifiers on codes, and on pixels or principal components for comparison."""
     device = pca.mean.device
 
     def splits(encode: Callable[[Tensor], Tensor]) -> probes.Splits:
@@ -171,7 +171,7 @@ def _probe(
 def _inputs(
     config: Config, options: ProbeConfig, part: Part, device: torch.device
 ) -> Iterator[Tensor]:
-    """A split in batches, clean or as the run's corruption shows it: (B, C, H, W)."""
+    """A split in batches (B, C, H, W), clean or under the run's corruption."""
     images, size = DeviceImages(part.images, device), config.evaluate.batch_size
     if options.input == "clean":
         return images.batches(size)
@@ -205,7 +205,7 @@ def _prefixed(name: str, arrays: Arrays) -> Arrays:
 
 
 def _without_nan(value: Any) -> Any:
-    """NaN, a score that no image has, as null: JSON has no NaN."""
+    """The value with NaN, a score that no image has, as None: JSON has no NaN."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):

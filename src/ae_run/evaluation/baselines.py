@@ -1,4 +1,4 @@
-"""What a score has to beat: PCA with the same code size, and the mean image."""
+"""Baselines to beat: PCA with the same code size, and the mean image."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ae_run.meter import Meter
 from ae_run.models import mse
 
 EXACT_PIXELS = 3000
-"""Pixels up to which the covariance matrix is decomposed as a whole."""
+"""Pixels up to which the full covariance matrix is decomposed."""
 _ROWS = 4096
 
 
@@ -29,10 +29,10 @@ class Pca:
 
     @classmethod
     def fit(cls, train: Part, latent_dim: int, device: torch.device) -> "Pca":
-        """As many components as the code has dimensions, or as the images allow.
+        """Fit as many components as the code has dimensions, or as the images allow.
 
-        Exact up to `EXACT_PIXELS`; beyond, by scikit-learn's randomized solver, whose error is
-        larger by less than 1 %.
+        Exact up to `EXACT_PIXELS`; above, by scikit-learn's randomized solver, whose error is
+        less than 1 % larger.
         """
         count = min(latent_dim, len(train), math.prod(train.images.shape[1:]))
         axes = _exact if math.prod(train.images.shape[1:]) <= EXACT_PIXELS else _randomized
@@ -47,7 +47,7 @@ class Pca:
         return (images.flatten(1) - self.mean) @ self.components.T
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) → their projections, of the same shape."""
+        """Images (B, C, H, W) → their projections onto the components, of the same shape."""
         codes = self.encode(images)
         return torch.addmm(self.mean, codes, self.components).reshape(images.shape)
 
@@ -55,8 +55,8 @@ class Pca:
 def _exact(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean (P,) and first principal axes (count, P) of uint8 images (N, C, H, W), P = C·H·W.
 
-    From the covariance matrix in float64, summed over rows of images, so that no copy of all of
-    them as floats is needed.
+    From the covariance matrix in float64, summed over blocks of images, so that they are never all
+    copied to floats.
     """
     flat = images.reshape(len(images), -1)
     mean = flat.mean(0, dtype=np.float64) / 255
@@ -74,7 +74,7 @@ def _randomized(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 
     x = images.reshape(len(images), -1).astype(np.float32)
     x /= 255
-    with np.errstate(invalid="ignore"):  # the shares of a variance that is 0
+    with np.errstate(invalid="ignore"):  # the ratios if the total variance is 0
         pca = PCA(count, copy=False, random_state=0).fit(x)
     return pca.mean_, pca.components_
 

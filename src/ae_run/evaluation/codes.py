@@ -1,4 +1,4 @@
-"""Codes of whole splits, and their projections into the plane and into space."""
+"""Codes of whole splits, and their projections to two and three dimensions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Codes:
 
     @classmethod
     def of(cls, model: Autoencoder, part: Part, images: DeviceImages, batch_size: int) -> "Codes":
-        """Encode a split, whose images lie on the device as `images`."""
+        """Encode a split, whose images are on the device as `images`."""
         if not len(part):
             return cls(torch.empty(0, model.latent_dim), torch.from_numpy(part.labels))
         return cls.through(model.encode, images.batches(batch_size), part.labels)
@@ -38,14 +38,14 @@ class Codes:
         return len(self.z)
 
     def first(self, count: int) -> "Codes":
-        """The first so many of them."""
+        """The first `count` of them."""
         return Codes(self.z[:count], self.labels[:count])
 
 
 def project(codes: np.ndarray, dims: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (n, d) in `dims` dimensions (n, dims), and the names of the axes (dims,).
+    """Codes (n, d) projected to (n, dims), and the names of the axes (dims,).
 
-    By PCA, or as they are where d is not larger (zeros fill what is missing).
+    By PCA; codes with d ≤ dims are kept as they are, padded with zeros.
     """
     n, d = codes.shape
     if d <= dims:
@@ -54,7 +54,7 @@ def project(codes: np.ndarray, dims: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import PCA
 
     pca = PCA(min(dims, n), random_state=0)
-    with np.errstate(invalid="ignore"):  # shares of no variance at all
+    with np.errstate(invalid="ignore"):  # the ratios if the total variance is 0
         points = pca.fit_transform(codes)
     missing = dims - points.shape[1]
     shares = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
@@ -65,15 +65,15 @@ def project(codes: np.ndarray, dims: int) -> tuple[np.ndarray, np.ndarray]:
 def tsne(codes: np.ndarray, dims: int, seed: int) -> np.ndarray | None:
     """A t-SNE embedding of codes (n, d) in 2 or 3 dimensions (n, dims); None for n < 5.
 
-    Van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; perplexity 30, or less
-    where there are few codes.
+    Van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; perplexity 30, or less for
+    few codes.
     """
     n, d = codes.shape
     if n < 5:
         return None
     from sklearn.manifold import TSNE
 
-    # PCA gives the start where it has enough dimensions, and codes that differ at all.
+    # Initialize with PCA if there are enough dimensions and the codes differ at all.
     start = "pca" if min(n, d) >= dims and np.ptp(codes, axis=0).max() > 0 else "random"
     embedding = TSNE(dims, perplexity=min(30.0, (n - 1) / 3), init=start, random_state=seed)
     points: np.ndarray = embedding.fit_transform(codes)

@@ -1,7 +1,7 @@
-"""Manifold convergence: the model's output fed back as its input, from noise, until it rests.
+"""Manifold convergence: from noise, feed the output back as input until it stops changing.
 
-An autoencoder that contracts pulls every image towards what it has learnt; where iterates stop
-moving lies a fixed point of the model.
+A contracting autoencoder pulls every image towards what it has learned; where the iterates stop
+changing is a fixed point of the model.
 """
 
 from typing import Any
@@ -18,16 +18,15 @@ from ae_run.randomness import generator
 def converge(
     options: ConvergenceConfig, model: Autoencoder, seed: int, device: torch.device
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Iterate uniform noise, all starts in one batch, until none moves or the steps are used up.
+    """Iterate uniform noise, all starts in one batch, until none changes or the steps run out.
 
-    A start rests at the first step whose MSE to the step before is less than the threshold; it
-    goes on with the others.
+    A start is at rest from the first step whose MSE to the previous one is below the threshold;
+    it is iterated further with the others.
 
     Returns:
         Metrics: for each start the step at which it came to rest, or None, by the threshold and by
-        each of the `marks`. Arrays: `frames`,
-        uint8 (starts, T, C, H, W), and `steps` (T,), their numbers: 0, which is the noise,
-        1, 2, … 10, 20, … 100, 200, …, and the last.
+        each of the `marks`. Arrays: `frames`, uint8 (starts, T, C, H, W), and their step numbers
+        `steps` (T,): 0 (the noise), 1, 2, … 10, 20, … 100, 200, …, and the last.
     """
     shape = (options.starts, *model.image_shape)
     x = torch.rand(shape, generator=generator(seed, "convergence")).to(device)
@@ -60,5 +59,5 @@ def _steps(rests_at: torch.Tensor) -> list[int | None]:
 
 
 def _is_shown(step: int) -> bool:
-    """1, 2, … 10, 20, … 100, 200, …: the first steps change most."""
+    """True for 1, 2, … 10, 20, … 100, 200, …: the first steps change most."""
     return step % int(10 ** (len(str(step)) - 1)) == 0

@@ -1,4 +1,4 @@
-"""Images that the figures show: samples, reconstructions, and the worst of them."""
+"""Images for the figures: samples, reconstructions, and the worst of these."""
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ def reconstructions(
     keys: torch.Tensor,
     labels: np.ndarray,
 ) -> Arrays:
-    """The first test images, as the run's corruption shows them, and their reconstructions."""
+    """The first test images, clean and under the run's corruption, and their reconstructions."""
     count = min(2 * config.evaluate.grid, len(images))
     corrupt = corruptions.of_split(config.corruption, images, keys)
     x_in, target = next(pairs(images, corrupt, keys, count))
@@ -39,9 +39,10 @@ def reconstructions(
 
 
 def kept(config: Config, model: Autoencoder, images: DeviceImages, keys: torch.Tensor) -> Arrays:
-    """The first test images in full, from which scores can be computed again.
+    """The first test images, without rounding to uint8, from which scores can be recomputed.
 
-    Target uint8, input under the run's corruption and output float16: (n, C, H, W).
+    The target as uint8, the input (under the run's corruption) and the output as float16, all
+    (n, C, H, W).
     """
     corrupt = corruptions.of_split(config.corruption, images, keys)
     x_in, target = next(pairs(images, corrupt, keys, min(KEPT, len(images))))
@@ -53,7 +54,7 @@ def kept(config: Config, model: Autoencoder, images: DeviceImages, keys: torch.T
 
 
 def worst(model: Autoencoder, images: DeviceImages, mse: np.ndarray, count: int) -> Arrays:
-    """The test images with the largest error, under clean input."""
+    """The test images with the largest error on clean input."""
     order = np.argsort(-mse, kind="stable")[:count]
     target = images.take(torch.from_numpy(order).to(images.device))
     return {

@@ -1,4 +1,4 @@
-"""Scores between an image and what it should be: MSE, PSNR, SNR and SSIM, per image."""
+"""Scores of an output against its target, per image: MSE, PSNR, SNR and SSIM."""
 
 import math
 from functools import lru_cache
@@ -9,12 +9,12 @@ from torch import Tensor
 from ae_run.models import mse
 
 SMALLEST_MSE = 1e-10
-"""Floor of the MSE in decibel scores, so that a perfect image has 100 dB and not infinity."""
+"""Floor of the MSE in decibel scores, so that a perfect image scores 100 dB, not infinity."""
 _C1, _C2 = 0.01**2, 0.03**2
 
 
 class Target:
-    """Clean images (B, C, H, W) in [0, 1], with what many scores against them share."""
+    """Clean images (B, C, H, W) in [0, 1], with cached terms of the scores against them."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -27,7 +27,7 @@ class Target:
         self._variance = self._local_mean(images.square()) - self._mean.square()
 
     def scores(self, output: Tensor) -> dict[str, Tensor]:
-        """All image scores of outputs (B, C, H, W), (B,) each.
+        """All image scores of outputs (B, C, H, W), each (B,).
 
         `mse`: mean over pixels. `psnr_db`: 10·log10(1 / mse). `snr_db`: 10·log10(mean square of
         the target / mse), NaN for a blank target. `ssim`: see `ssim`.
@@ -46,8 +46,8 @@ class Target:
         """Structural similarity, mean over windows and channels: (B,).
 
         Wang et al. 2004, "Image quality assessment: from error visibility to structural
-        similarity": Gaussian window 11×11, σ 1.5, K1 0.01, K2 0.03, windows wholly inside the
-        image. The window shrinks to the largest odd size that fits a smaller image.
+        similarity": Gaussian window 11×11, σ 1.5, K1 0.01, K2 0.03, windows entirely inside the
+        image. On smaller images the window shrinks to the largest odd size that fits.
         """
         mean = self._local_mean(output)
         variance = self._local_mean(output.square()) - mean.square()

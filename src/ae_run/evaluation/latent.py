@@ -1,7 +1,7 @@
-"""What the latent space holds: decoded centroids, paths, samples around them, and a plane.
+"""Images decoded from the latent space: centroids, paths, samples and a plane.
 
 Legend: d code size, K classes, P paths, S steps on a path, V variances, R values on an axis.
-Centroids, spreads and the fitted Gaussian are those of the codes of training images.
+Centroids, spreads and the fitted Gaussian are computed from the codes of training images.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,10 +30,10 @@ def latent_arrays(
     seed: int,
     say: Say,
 ) -> Arrays:
-    """Every decoded picture of the latent space, as uint8 images (…, C, H, W).
+    """All images decoded from the latent space, uint8 (…, C, H, W).
 
-    What the options ask for and the run does not have, such as a path to a class without
-    training images, is left out, and `say` tells so.
+    Whatever the run cannot provide, such as a path to a class without training images, is left
+    out and reported through `say`.
     """
     decode = _Decoder(model, batch_size=256)
     means = centroids(train, classes)  # (K, d)
@@ -65,7 +65,7 @@ class _Decoder:
         self._batch_size = batch_size
 
     def __call__(self, codes: Tensor) -> np.ndarray:
-        """Codes (…, d) → uint8 images (…, C, H, W); black where a code is NaN."""
+        """Codes (…, d) → uint8 images (…, C, H, W); black for NaN codes."""
         flat = codes.flatten(0, -2).float()
         known = ~flat.isnan().any(1)
         images = np.zeros((len(flat), *self._model.image_shape), np.uint8)
@@ -92,10 +92,10 @@ def linear(start: Tensor, end: Tensor, steps: int) -> Tensor:
 
 
 def spherical(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Codes from start to end, (P, d) each, at even angles as seen from 0: (P, S, d).
+    """Codes from start to end, (P, d) each, at evenly spaced angles around 0: (P, S, d).
 
     Shoemake 1985, "Animating rotation with quaternion curves"; White 2016, "Sampling generative
-    networks". A straight line where the two directions are the same or opposite.
+    networks". A straight line if the two directions are the same or opposite.
     """
     directions = (torch.nn.functional.normalize(code, dim=1).double() for code in (start, end))
     cosine = torch.stack(list(directions)).prod(0).sum(1).clamp(-1, 1)
@@ -113,7 +113,7 @@ def around(
 ) -> Tensor:
     """Codes around centroids (K, d), with Gaussian noise of each variance: (V, K, d).
 
-    The noise of a class points the same way at every variance; its `unit` may differ between
+    The noise of a class has the same direction at every variance; its `unit` may differ between
     dimensions, (d,).
     """
     noise = torch.randn(means.shape, generator=generator(seed, "centroid-samples"))
@@ -123,7 +123,7 @@ def around(
 
 
 def gaussian_codes(codes: Tensor, n: int, seed: int) -> Tensor:
-    """Draws from a Gaussian with the mean and covariance of codes (N, d): (n, d)."""
+    """Samples from a Gaussian with the mean and covariance of codes (N, d): (n, d)."""
     z = codes.double()
     centred = z - z.mean(0)
     covariance = centred.T @ centred / max(len(z) - 1, 1)
@@ -136,7 +136,7 @@ def gaussian_codes(codes: Tensor, n: int, seed: int) -> Tensor:
 
 
 def _prior_codes(model: Autoencoder, n: int, seed: int) -> Tensor | None:
-    """Draws from the model's prior (n, d), where it has one."""
+    """Samples from the model's prior (n, d), or None if it has none."""
     device = next(model.parameters()).device
     codes = model.sample(n, generator(seed, "random-codes", device=device))
     return None if codes is None else codes.cpu()
@@ -182,14 +182,14 @@ def _paths(
 
 
 def _path_across(options: LatentConfig, decode: _Decoder, codes: Tensor, say: Say) -> Arrays:
-    """The decoded path between two points that are quantiles of each dimension of codes (N, d)."""
+    """The decoded path between two points, given as quantiles of each dimension of codes (N, d)."""
     if options.path_quantiles is None:
         return {}
     if len(options.path_quantiles) != (d := codes.shape[1]):
         say(f"{_KEY}.path_quantiles: left out: the code has {d} dimensions")
         return {}
     shares = torch.tensor(options.path_quantiles).T  # (2, d)
-    # By hand: torch.quantile refuses more than 16 million numbers.
+    # Not torch.quantile, which refuses more than 16 million numbers.
     order = codes.sort(0).values
     rows = (shares * (len(codes) - 1)).round().long()
     ends = order.gather(0, rows)
@@ -201,7 +201,7 @@ def _path_across(options: LatentConfig, decode: _Decoder, codes: Tensor, say: Sa
 def _known(
     pairs: Iterable[Sequence[int]], known: set[int], key: str, what: str, say: Say
 ) -> Iterable[tuple[int, int]]:
-    """The pairs of which both are known."""
+    """The pairs whose members are both known; the others are reported through `say`."""
     for a, b in pairs:
         missing = [n for n in (a, b) if n not in known]
         if missing:
@@ -213,10 +213,10 @@ def _known(
 def _plane(
     options: LatentConfig, decode: _Decoder, codes: Tensor, has_prior: bool, say: Say
 ) -> Arrays:
-    """A grid over two dimensions of the code; the others stay at the mean, or at 0 of a prior.
+    """A grid over two dimensions of the code; the others stay at the mean, or at 0 with a prior.
 
-    In image [r, c] dimension `dims[0]` lies `values[c]` standard deviations from there, and
-    `dims[1]` `values[r]`.
+    In image [r, c], dimension `dims[0]` is `values[c]` standard deviations away from there, and
+    `dims[1]` is `values[r]` away.
     """
     d = codes.shape[1]
     spread = codes.std(0, correction=0)

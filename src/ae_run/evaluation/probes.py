@@ -1,9 +1,9 @@
-"""What a simple classifier can read from frozen codes.
+"""Probes: simple classifiers on frozen codes.
 
-Every classifier is trained on training codes, tuned on validation codes, and scored on test
-codes once. Where there is no validation split, the middle one of the settings to choose from is
-taken, and of the MLP the last epoch. What a classifier reads from codes is worth what it reads more
-than from raw pixels, or from as many principal components: `baselines`.
+Every classifier is trained on training codes, tuned on validation codes, and scored once on test
+codes. Without a validation split, the middle one of the candidate settings is used, and the last
+epoch of the MLP. A probe's accuracy means little by itself: compare it with the same classifier on
+raw pixels, or on as many principal components (`baselines`).
 
 Legend: N codes, d code size, K classes.
 """
@@ -22,8 +22,8 @@ from ae_run.evaluation.codes import Codes
 from ae_run.randomness import derive_seed, generator
 
 T = TypeVar("T")
-_LEAST_STEPS = 25  # of an epoch of the MLP: small sets are cut into smaller batches
-_MOST_TUNED = 2000  # validation codes that k is chosen by: neighbours are what costs time
+_LEAST_STEPS = 25  # per epoch of the MLP: small sets get smaller batches
+_MOST_TUNED = 2000  # validation codes to choose k by: finding neighbours is slow
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Splits:
 
 
 def probe(options: ProbeConfig, splits: Splits, seed: int) -> dict[str, dict[str, Any]]:
-    """Scores per classifier; none where the training images are all of one class.
+    """Scores per classifier; empty if all training images are of one class.
 
     Returns:
-        Per classifier `accuracy` on test, `confusion` (K, K) with counts of true class by row
-        and predicted class by column, `n` of test images, `validation_accuracy` (None without
-        validation images), and what was chosen: `l2`, `k` or `epoch`; of those trained by gradient
-        steps also `loss` on test, and `history`, a list for each column of `sgd_epochs`.
+        For each classifier `accuracy` on test, `confusion` (K, K) with counts of true class by row
+        and predicted class by column, `n` test images, `validation_accuracy` (None without
+        validation images), and the chosen `l2`, `k` or `epoch`; for those trained by gradient
+        steps also the test `loss`, and `history`, a list for each column of `sgd_epochs`.
     """
     if splits.train.labels.min() == splits.train.labels.max():
         return {}
@@ -83,7 +83,7 @@ def softmax(penalties: Sequence[float], splits: Splits) -> dict[str, Any]:
     )
     w = torch.zeros(splits.classes, x.shape[1])
     fitted = {}
-    for l2 in sorted(set(penalties), reverse=True):  # each starts from the last one's weights
+    for l2 in sorted(set(penalties), reverse=True):  # each fit starts from the previous weights
         fitted[l2] = w = _logistic(x, splits.train.labels, l2, w)
     validation = {l2: F.linear(x_validation, fitted[l2]).argmax(1) for l2 in penalties}
     l2, accuracy = _choose(validation, splits.validation)
@@ -96,8 +96,8 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
     """Weights (K, d + 1) of a logistic regression on x (N, d + 1), whose last column is 1.
 
     L-BFGS works on the weights in the eigenbasis of the data's second moments, scaled by them:
-    codes are strongly correlated, and without this it needs several times the steps. It stops
-    where a step gains less than 1e-5 nats, which no accuracy shows.
+    codes are strongly correlated, and it would otherwise need several times as many steps. It
+    stops when a step gains less than 1e-5 nats, which no accuracy reflects.
     """
     moments, axes = torch.linalg.eigh(x.T @ x / len(x))
     scale = (moments.clamp(min=0) + l2 + 1e-6).sqrt()
@@ -114,7 +114,7 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
     def objective() -> Tensor:
         optimizer.zero_grad()
         w = F.linear(v, to_weights)
-        # (K, d + 1) rather than its transpose: the gradient's product takes a seventh of the time.
+        # (K, d + 1) rather than its transpose: the gradient takes a seventh of the time.
         loss: Tensor = F.cross_entropy(F.linear(x, w), labels) + l2 / 2 * w[:, :-1].square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
@@ -124,9 +124,9 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
 
 
 def nearest_neighbours(counts: Sequence[int], splits: Splits) -> dict[str, Any]:
-    """The most frequent class of the k nearest training codes, by Euclidean distance.
+    """The most frequent class among the k nearest training codes, by Euclidean distance.
 
-    Of classes that are equally frequent the lowest wins.
+    Ties go to the lowest class.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -134,7 +134,7 @@ def nearest_neighbours(counts: Sequence[int], splits: Splits) -> dict[str, Any]:
     search = NearestNeighbors(n_neighbors=most, algorithm="brute").fit(splits.train.z.numpy())
 
     def labels_near(codes: Codes) -> Tensor:
-        """Labels of the nearest training codes, from the nearest on: (N, most)."""
+        """Labels of the nearest training codes, nearest first: (N, most)."""
         if not len(codes):
             return torch.empty(0, most, dtype=torch.long)
         places = search.kneighbors(codes.z.numpy(), return_distance=False)
@@ -152,9 +152,9 @@ def _vote(labels: Tensor, k: int) -> Tensor:
 
 
 def sgd_softmax(options: SgdConfig, splits: Splits, seed: int) -> dict[str, Any]:
-    """One linear layer and a softmax on raw codes after the last epoch of plain SGD.
+    """One linear layer and a softmax on raw codes, after the last epoch of plain SGD.
 
-    The zoo report's probe; far from the optimum that `softmax` finds where codes are small.
+    The zoo report's probe; for small codes it ends far from the optimum that `softmax` finds.
     """
     layer = _initial([splits.train.z.shape[1], splits.classes], seed)
     optimizer = torch.optim.SGD(layer.parameters(), lr=options.lr)
@@ -163,21 +163,21 @@ def sgd_softmax(options: SgdConfig, splits: Splits, seed: int) -> dict[str, Any]
 
 
 def mlp(options: MlpConfig, splits: Splits, seed: int) -> dict[str, Any]:
-    """Linear layers with ReLU between them, as the notMNIST report has it; see `mlp_epochs`."""
+    """The notMNIST report's probe: linear layers with ReLU between them; see `mlp_epochs`."""
     splits = mlp_input(options, splits)
     layers, epochs = mlp_epochs(options, splits, seed)
     return _trained(epochs, layers, splits, options.keep, options.output)
 
 
 def mlp_input(options: MlpConfig, splits: Splits) -> Splits:
-    """The codes as the MLP takes them."""
+    """The codes, standardized if the options say so."""
     return splits.standardized() if options.standardize else splits
 
 
 def mlp_epochs(
     options: MlpConfig, splits: Splits, seed: int
 ) -> tuple[nn.Sequential, Iterator[dict[str, float]]]:
-    """The MLP, and its training by Adam, epoch by epoch; see `sgd_epochs`."""
+    """The MLP and its training epochs with Adam; see `sgd_epochs`."""
     layers = _initial([splits.train.z.shape[1], *options.widths, splits.classes], seed)
     optimizer = torch.optim.Adam(layers.parameters(), lr=options.lr)
     batch_size = min(options.batch_size, -(-len(splits.train) // _LEAST_STEPS))
@@ -194,10 +194,10 @@ def sgd_epochs(
     seed: int,
     output: str = "logits",
 ) -> Iterator[dict[str, float]]:
-    """Minimise the cross-entropy; after each epoch yield its scores.
+    """Minimise the cross-entropy; after each epoch, yield its scores.
 
-    Those of training are means over the epoch's steps, losses in nats: `train_loss`,
-    `train_accuracy`, and with validation codes `validation_loss` and `validation_accuracy`.
+    `train_loss` and `train_accuracy` are means over the epoch's steps; with validation codes there
+    are also `validation_loss` and `validation_accuracy`. Losses are in nats.
     """
     train, validation = splits.train, splits.validation
     for epoch in range(1, options.epochs + 1):
@@ -230,7 +230,7 @@ def _trained(
     keep: str,
     output: str,
 ) -> dict[str, Any]:
-    """Train to the end; the scores of the last epoch, or of the best one on validation."""
+    """Train to the end; return the scores of the last epoch, or of the best on validation."""
     history: list[dict[str, float]] = []
     best: dict[str, Any] = {}
     for row in epochs:
@@ -245,12 +245,12 @@ def _trained(
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, output: str) -> Tensor:
-    """Mean over codes in nats; with `softmax` of the softmax's output, taken for logits."""
+    """Mean over codes in nats; with `output="softmax"`, of the softmax's output used as logits."""
     return F.cross_entropy(logits.softmax(1) if output == "softmax" else logits, labels)
 
 
 def _initial(widths: Sequence[int], seed: int) -> nn.Sequential:
-    """Layers with the weights of a seed."""
+    """Layers with initial weights drawn from a seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "probe-weights"))
         return _layers(widths)
@@ -264,9 +264,9 @@ def _layers(widths: Sequence[int]) -> nn.Sequential:
 
 
 def _choose(predictions: dict[T, Tensor], validation: Codes) -> tuple[T, float | None]:
-    """The setting with the best predictions for validation, and their accuracy.
+    """The setting with the best validation predictions, and their accuracy.
 
-    The first of those that are equally good; the middle one, and None, without validation codes.
+    Ties go to the first setting; without validation codes, the middle setting and None.
     """
     settings = list(predictions)
     if not len(validation):
@@ -281,7 +281,7 @@ def _accuracy(predicted: Tensor, labels: Tensor) -> float:
 
 
 def _scores(predicted: Tensor, splits: Splits) -> dict[str, Any]:
-    """Accuracy and confusion of predictions for the test codes."""
+    """Accuracy and confusion matrix of predictions for the test codes."""
     labels, k = splits.test.labels, splits.classes
     confusion = torch.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
     return {

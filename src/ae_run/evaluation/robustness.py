@@ -1,4 +1,4 @@
-"""Scores under corruption, on the same corrupted test images for every model."""
+"""Scores under corruption; every model sees the same corrupted test images."""
 
 from typing import Any
 
@@ -25,8 +25,8 @@ OWN = "own"
 def curves(config: Config) -> dict[str, RobustnessConfig]:
     """The curves to score, by name.
 
-    Those of the config, and one of the run's own corruption around its own level, where none
-    of the others has the same options.
+    Those of the config, and one of the run's own corruption around its own level, unless another
+    curve has the same options.
     """
     found = dict(config.evaluate.robustness or {})
     own = config.corruption
@@ -40,7 +40,7 @@ def curves(config: Config) -> dict[str, RobustnessConfig]:
 
 
 def _curve_of(own: CorruptionConfig, known: dict[str, RobustnessConfig]) -> str | None:
-    """The curve whose corruption is `own` but for the level."""
+    """The curve whose corruption is `own`, except for the level."""
     for name, curve_config in known.items():
         other = curve_config.corruption
         if type(other) is type(own) and corruptions.at_level(other, corruptions.level(own)) == own:
@@ -67,8 +67,8 @@ def curve(
     """One corruption's curve: scores of output and input per level, and example images.
 
     Returns:
-        Metrics: `level_name`, `levels`, and per score a list over levels, of the model's output
-        (`mse`, …), of the corrupted input itself (`input_mse`, …) and of the PCA baseline
+        Metrics: `level_name`, `levels`, and for each score a list over levels: of the model's
+        output (`mse`, …), of the corrupted input itself (`input_mse`, …) and of the PCA baseline
         (`pca_mse`). Arrays: `inputs` and `outputs`, uint8 (levels, examples, C, H, W), and the
         `mse` of each image (levels, N).
     """
@@ -144,6 +144,6 @@ def denoising(
 
 
 def _on_host(values: list[Tensor]) -> np.ndarray:
-    """Scores of batches as one array (N,)."""
+    """Batches of scores as one array (N,)."""
     array: np.ndarray = torch.cat(values).float().cpu().numpy()
     return array

@@ -1,4 +1,4 @@
-"""Scores over several seeds of a run: mean, standard deviation and values."""
+"""Summary of scores over the seeds of a run."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ def summary(folders: Sequence[RunFolder]) -> dict[str, Any]:
 
 
 def _scores(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers in the metrics by their path, without baselines, which depend on no seed."""
+    """The numbers in the metrics by dotted path, except baselines, which depend on no seed."""
     scores: dict[str, float] = {}
     for key, value in metrics.items():
         if key in ("baseline", "input"):

@@ -38,8 +38,8 @@ def build(
     Args:
         config: of the model.
         image_shape: (C, H, W).
-        data_mean: mean pixel of the training images, for `model.output_bias=data_mean`; of no
-            effect on a model whose weights are loaded afterwards.
+        data_mean: mean pixel of the training images, for `model.output_bias=data_mean`; has no
+            effect if weights are loaded afterwards.
 
     Raises:
         UserError: the options do not fit the images.

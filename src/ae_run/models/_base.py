@@ -1,4 +1,4 @@
-"""What every autoencoder gives to the training loop and to evaluation.
+"""The interface of every autoencoder to the training loop and to evaluation.
 
 Legend: B batch, C channels, H W pixels, d code size. Images are float (B, C, H, W) in [0, 1].
 """
@@ -17,7 +17,7 @@ from ae_run.schema import ModelConfig
 
 @dataclass(frozen=True)
 class LossTerms:
-    """Per-image losses: the weighted total that is minimised, and its named terms, each (B,)."""
+    """Per-image losses: the weighted total to minimise and its named terms, each (B,)."""
 
     total: Tensor
     terms: dict[str, Tensor]
@@ -29,7 +29,7 @@ Batches = Callable[[], Iterator[tuple[Tensor, Tensor]]]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of training: what is minimised over which parameters, for how long."""
+    """One stage of training: a loss, the parameters it is minimised over, and for how long."""
 
     name: str
     loss: Callable[[Tensor, Tensor], LossTerms]
@@ -38,14 +38,14 @@ class Stage:
     epochs: int | None = None
     """None: `train.epochs`."""
     begin: Callable[[], None] = lambda: None
-    """Sets up the model for this stage; to be called before its first step, also on resume."""
+    """Sets up the model for this stage; called before its first step, also on resume."""
     solve: Callable[[Batches, Batches], None] | None = None
-    """Sets the weights in closed form, from the training and the validation images, in the
-    place of gradient steps; such a stage has one epoch."""
+    """Sets the weights in closed form, from the training and the validation images, instead of
+    gradient steps; such a stage has one epoch."""
 
 
 class Autoencoder(nn.Module):
-    """Base of all models: `encode`, `decode_logits` and a `loss`; most need no more."""
+    """Base of all models; most define only `encode`, `decode_logits` and `loss`."""
 
     def __init__(self, config: ModelConfig, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Autoencoder(nn.Module):
         self.image_shape = image_shape
 
     monitor = "mse"
-    """The validation score that picks the best weights where `train.monitor` is auto."""
+    """The validation score that picks the best weights if `train.monitor` is auto."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) → codes (B, d)."""
@@ -72,55 +72,56 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(x))
 
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
-        """What training minimises, from the (corrupted) input to the clean target."""
+        """The loss between the output for the (corrupted) input and the clean target."""
         raise NotImplementedError
 
     def scores(self, x_in: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Per-image scores (B,) of validation; needs no gradient."""
+        """Per-image validation scores (B,); needs no gradient."""
         return {"mse": mse(self.reconstruct(x_in), target)}
 
     def sample(self, n: int, source: torch.Generator) -> Tensor | None:  # noqa: ARG002
-        """N codes (n, d) from the prior, where the model has one."""
+        """N codes (n, d) from the prior; None if the model has none."""
         return None
 
     def log_likelihood(self, x: Tensor, samples: int) -> Tensor | None:  # noqa: ARG002
-        """Log p(x) in nats (B,), estimated with so many samples, where the model gives it."""
+        """Log p(x) in nats (B,), estimated with N samples; None if the model has no density."""
         return None
 
     def score_names(self) -> set[str]:
-        """The names of what `scores` returns."""
+        """The names of the scores that `scores` returns."""
         return {"mse"}
 
     def output_layer(self) -> nn.Module:
-        """The layer that gives the pixels' logits: the last one of `decoder`."""
+        """The layer that outputs the pixel logits: the last one of `decoder`."""
         layers = (nn.Linear, nn.ConvTranspose2d)
         *_, last = (m for m in self.get_submodule("decoder").modules() if isinstance(m, layers))
         return last
 
     @property
     def batchable(self) -> bool:
-        """Whether several seeds can be trained as one model: one stage, and a loss that vmap maps.
+        """Whether several seeds can be trained as one model.
 
-        `torch.func.vmap` maps over no gradient taken inside the loss.
+        That takes a single stage and a loss that `torch.func.vmap` can map, which excludes
+        gradients taken inside the loss.
         """
         return True
 
     def stages(self) -> list[Stage]:
-        """The stages of training, in order; a later one may build on an earlier one's weights."""
+        """The stages of training, in order; later ones may build on the weights of earlier ones."""
         return [Stage("train", self.loss, list(self.parameters()))]
 
 
 OutputBias = float | Literal["data_mean"]
-"""Where the biases of a decoder's last layer start: a logit, or that of the mean pixel."""
+"""Initial bias of a decoder's last layer: a logit, or `data_mean` for that of the mean pixel."""
 
 
 def start_output_bias(layer: nn.Module, start: OutputBias, data_mean: float) -> None:
     """Set the biases of a decoder's last layer, which is followed by a sigmoid.
 
-    From biases of 0 the output starts at grey. Where images are dark, the first steps of a squared
-    error then push all pixels down at once, with dim images so far that the sigmoid leaves no
-    gradient to come back: colored digits stayed black for good. From the logit of the mean pixel
-    there is nothing to push (Karpathy 2019, "A recipe for training neural networks": init well).
+    With biases of 0, the output starts grey. On dark images, the first steps on a squared error
+    then push all pixels down at once, for dim images so far that the saturated sigmoid leaves no
+    gradient to recover: colored digits stayed black for good. Starting at the logit of the mean
+    pixel avoids this (Karpathy 2019, "A recipe for training neural networks": init well).
 
     Args:
         layer: the last layer, with a bias.
@@ -154,5 +155,5 @@ def reconstruction_terms(kind: str, logits: Tensor, target: Tensor) -> LossTerms
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """`x` as float32, or as float64 where it is that; sums in bfloat16 would be too coarse."""
+    """`x` as float32, or unchanged if float64; sums in bfloat16 would be too coarse."""
     return x if x.dtype == torch.float64 else x.float()

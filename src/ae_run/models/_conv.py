@@ -3,8 +3,8 @@
 Legend: B batch, C channels, H W pixels, d code size.
 
 Encoder: [conv → norm → activation → pool → dropout]* → flatten → [linear → activation]* → d.
-The decoder mirrors it with one transposed convolution per convolution; each undoes the exact
-size of its partner, pooling included, whatever the image's size.
+The decoder mirrors it with one transposed convolution per convolution; each restores exactly the
+input size of its counterpart, pooling included, for any image size.
 """
 
 import math
@@ -21,7 +21,7 @@ from ae_run.schema import DropoutRate, ModelConfig, Naturals, Positive, Positive
 
 
 class ConvTrunkConfig(ModelConfig):
-    """Options of a convolutional trunk; one entry per convolution in each list."""
+    """Options of a convolutional trunk; each list has one entry per convolution."""
 
     channels: Annotated[Positives, Field(min_length=1)]
     kernel: Positive
@@ -47,33 +47,33 @@ class ConvTrunkConfig(ModelConfig):
 
 
 class _Layer:
-    """Sizes of one convolution: input, after the convolution, after the pooling."""
+    """The geometry of one convolution: its input size, and its size after pooling."""
 
     def __init__(
         self, size: tuple[int, int], kernel: int, stride: int, padding: int, pool: int
     ) -> None:
         self.kernel, self.stride = kernel, stride
-        # A kernel larger than its padded input has no output; padding makes room for one.
+        # A kernel larger than its padded input has no output; more padding makes room for one.
         room = (kernel // 2 if n + 2 * padding < kernel else 0 for n in size)
         self.padding = max(padding, *room)
         self.before = size
         h, w = ((n + 2 * self.padding - kernel) // stride + 1 for n in size)
-        # In the last layers of small images there may be nothing left to pool.
+        # The last feature maps of small images may be too small to pool.
         self.pool = pool if min(h, w) >= pool else 1
         self.after = (h // self.pool, w // self.pool)
 
     def transposed(self, inputs: int, outputs: int) -> nn.ConvTranspose2d:
-        """The transposed convolution that goes from `after` back to exactly `before`."""
+        """The transposed convolution from size `after` back to exactly `before`."""
         step = self.stride * self.pool
-        # What one output of the last position must span so that the sizes match.
+        # The span that the last position must produce for the sizes to match.
         h, w = (n - (m - 1) * step for n, m in zip(self.before, self.after, strict=True))
         if self.pool == 1:
             extra = h + 2 * self.padding - self.kernel, w + 2 * self.padding - self.kernel
             return nn.ConvTranspose2d(
                 inputs, outputs, self.kernel, self.stride, self.padding, extra
             )
-        # Pooling and convolution in one step, the kernel as wide as the step, as in the zoo
-        # report's code (2×2 with stride 2; 3×3 for an odd size).
+        # Undoes pooling and convolution at once, with a kernel as wide as the step, as in the
+        # zoo report's code (2×2 with stride 2; 3×3 for an odd size).
         pads = tuple(max(0, math.ceil((step - span) / 2)) for span in (h, w))
         kernel = h + 2 * pads[0], w + 2 * pads[1]
         return nn.ConvTranspose2d(inputs, outputs, kernel, step, (pads[0], pads[1]))
@@ -95,14 +95,14 @@ def _dropout(p: float) -> list[nn.Module]:
 def feature_shape(
     config: ConvTrunkConfig, image_shape: tuple[int, int, int]
 ) -> tuple[int, int, int]:
-    """(C, H, W) of the last feature map."""
+    """The shape (C, H, W) of the last feature map."""
     return (config.channels[-1], *_layers(config, image_shape)[-1].after)
 
 
 def encoder(
     config: ConvTrunkConfig, image_shape: tuple[int, int, int], outputs: int | None
 ) -> nn.Sequential:
-    """Images (B, C, H, W) → (B, outputs); None: the flattened feature map, no linear layer."""
+    """Images (B, C, H, W) → (B, outputs); None: the flattened feature map, no linear layers."""
     modules: list[nn.Module] = []
     inputs = image_shape[0]
     for width, layer in zip(config.channels, _layers(config, image_shape), strict=True):
@@ -124,7 +124,7 @@ def encoder(
 def decoder(
     config: ConvTrunkConfig, image_shape: tuple[int, int, int], linear: bool = True
 ) -> nn.Sequential:
-    """Codes (B, d) → logits of the pixels (B, C, H, W); without `linear` from the flat map."""
+    """Codes (B, d) → pixel logits (B, C, H, W); without `linear`, codes are flat feature maps."""
     modules: list[nn.Module] = []
     shape = feature_shape(config, image_shape)
     if linear:
@@ -142,7 +142,7 @@ def decoder(
 
 
 def hidden(config: ConvTrunkConfig, sizes: Sequence[int]) -> list[nn.Module]:
-    """Hidden fully connected layers: linear → activation → dropout, from size to size."""
+    """Fully connected hidden layers, linear → activation → dropout, between successive sizes."""
     modules: list[nn.Module] = []
     for before, after in pairwise(sizes):
         modules += [nn.Linear(before, after), *activation(config.activation)]
@@ -151,6 +151,6 @@ def hidden(config: ConvTrunkConfig, sizes: Sequence[int]) -> list[nn.Module]:
 
 
 def run(trunk: nn.Sequential, x: Tensor) -> Tensor:
-    """Apply a trunk; typed."""
+    """Apply a trunk, with a typed result."""
     output: Tensor = trunk(x)
     return output

@@ -1,8 +1,7 @@
-"""What a model draws at random while it trains: dropout masks and latent samples.
+"""Random draws of a model in training: dropout masks and latent samples.
 
-Drawn from the default generator; or, where several replicas train as one batched model under
-`torch.func.vmap`, for each replica from a generator of its own, the numbers it would have drawn
-alone.
+They come from the default generator. If several replicas train as one batched model under
+`torch.func.vmap`, each draws from its own generator the numbers it would draw on its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ _replicas: Sequence[torch.Generator] = ()
 
 @contextmanager
 def replica_draws(sources: Sequence[torch.Generator]) -> Iterator[None]:
-    """Inside, models run under `vmap`, one generator for each entry of its dimension."""
+    """Context in which models run under `vmap`, with one generator per entry of its dimension."""
     global _replicas
     _replicas = sources
     try:
@@ -33,9 +32,9 @@ def normal_like(x: Tensor) -> Tensor:
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """Set values to zero with probability p and scale the others by 1 / (1 − p), in training.
+    """In training, set values to zero with probability p and scale the others by 1 / (1 − p).
 
-    (Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".)
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
     """
     if not training or p == 0:
         return x
@@ -52,8 +51,8 @@ class Dropout(nn.Dropout):
 
 
 def _draw(x: Tensor, p: float | None, source: torch.Generator | None) -> Tensor:
-    """Kept entries for dropout, or normal numbers where p is None: in the shape of x."""
-    # In the order in which convolutions lay out their values, whatever the layout of x.
+    """A scaled dropout mask, or normal numbers if p is None, in the shape of x."""
+    # Channels last, as convolutions lay out their output, whatever the layout of x.
     shape = (x.shape[0], *x.shape[2:], x.shape[1]) if x.dim() == 4 else x.shape
     values = torch.empty(shape, dtype=x.dtype, device=x.device)
     if p is None:
@@ -64,7 +63,7 @@ def _draw(x: Tensor, p: float | None, source: torch.Generator | None) -> Tensor:
 
 
 class _Draw(torch.autograd.Function):
-    """`_draw` with a rule for `vmap`, which calls it with all replicas' values."""
+    """`_draw` with a rule for `vmap`, which passes the values of all replicas."""
 
     @staticmethod
     def forward(x: Tensor, p: float | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Ridge regression from sums over the data, gathered in one pass.
+"""Ridge regression from sums gathered in one pass over the data.
 
 Legend: N images, m features, n targets.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sums:
-    """What a least-squares fit of targets y (N, n) to features h (N, m) needs, in float64."""
+    """Sufficient sums of a least-squares fit of targets y (N, n) to features h (N, m), float64."""
 
     hh: Tensor
     """hᵀh (m, m)."""
@@ -20,12 +20,12 @@ class Sums:
     """hᵀy (m, n)."""
 
     def error(self, weights: Tensor) -> float:
-        """‖y − h·weights‖² less the constant ‖y‖²: weights (m, n)."""
+        """‖y − h·weights‖² minus the constant ‖y‖², for weights (m, n)."""
         return float(((self.hh @ weights - 2 * self.hy) * weights).sum())
 
 
 def gather(batches: Iterable[tuple[Tensor, Tensor]]) -> Sums | None:
-    """The sums over batches of (features, targets); None where there are none."""
+    """The sums over batches of (features, targets); None without batches."""
     sums: Sums | None = None
     for h, y in batches:
         h, y = _float64(h), _float64(y)
@@ -40,9 +40,9 @@ def gather(batches: Iterable[tuple[Tensor, Tensor]]) -> Sums | None:
 def fit(train: Sums, validation: Sums | None, shares: Sequence[float]) -> tuple[Tensor, float]:
     """Weights (m, n) that minimise ‖y − h·weights‖² + λ‖weights‖², and the share behind λ.
 
-    λ is a share of the mean of hᵀh's diagonal, so that it does not depend on the scale of the
-    features or the number of images. Of `shares` the one with the least validation error is
-    taken; without validation images their median.
+    λ is a share of the mean diagonal entry of hᵀh, so that it does not depend on the scale of the
+    features or the number of images. The share with the smallest validation error is used;
+    without validation images, the median one.
     """
     shares = sorted(shares)
     if validation is None:
@@ -55,12 +55,12 @@ def fit(train: Sums, validation: Sums | None, shares: Sequence[float]) -> tuple[
 
 def solve(sums: Sums, share: float) -> Tensor:
     """The weights (m, n) for one share: (hᵀh + λI)·weights = hᵀy."""
-    # Features that are all zero get weights of zero.
+    # The floor gives zero weights to features that are all zero.
     ridge = max(share * float(sums.hh.diagonal().mean()), 1e-300)
     lower = torch.linalg.cholesky(sums.hh + ridge * torch.eye(len(sums.hh)).to(sums.hh))
     return torch.cholesky_solve(sums.hy, lower)
 
 
 def _float64(x: Tensor) -> Tensor:
-    """In float64, which Apple's MPS lacks."""
+    """`x` in float64; on the CPU if it was on Apple's MPS, which lacks float64."""
     return (x.cpu() if x.device.type == "mps" else x).double()

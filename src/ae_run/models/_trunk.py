@@ -1,8 +1,8 @@
-"""Convolutional or dense trunks, for the models that take either.
+"""Convolutional or dense trunks, for models that accept either.
 
 Legend: B batch, C channels, H W pixels, d code size.
 
-A dense trunk is flatten → [linear → activation → dropout]* → d, and the mirror of that.
+A dense trunk is flatten → [linear → activation → dropout]* → d, and its mirror image.
 """
 
 import math
@@ -15,7 +15,7 @@ from ae_run.models import _conv
 
 
 class TrunkConfig(_conv.ConvTrunkConfig):
-    """Options of a trunk; a dense one uses `widths`, `activation` and `dropout` alone."""
+    """Options of a trunk; a dense one uses only `widths`, `activation` and `dropout`."""
 
     trunk: Literal["conv", "dense"]
 
@@ -24,7 +24,7 @@ class TrunkConfig(_conv.ConvTrunkConfig):
         for name in ("batch_norm", "flat_dropout"):
             if self.trunk == "dense" and getattr(self, name):
                 raise ValueError(
-                    f"model.{name}={str(getattr(self, name)).lower()}: belongs to convolutions; "
+                    f"model.{name}={str(getattr(self, name)).lower()}: only for convolutions; "
                     f"with model.trunk=dense it must be {'false' if name == 'batch_norm' else 0}"
                 )
         return self
@@ -39,7 +39,7 @@ def encoder(config: TrunkConfig, image_shape: tuple[int, int, int], outputs: int
 
 
 def decoder(config: TrunkConfig, image_shape: tuple[int, int, int]) -> nn.Sequential:
-    """Codes (B, d) → logits of the pixels (B, C, H, W)."""
+    """Codes (B, d) → pixel logits (B, C, H, W)."""
     if config.trunk == "conv":
         return _conv.decoder(config, image_shape)
     sizes = [config.latent_dim, *reversed(config.widths)]

@@ -1,17 +1,17 @@
-"""Contractive autoencoder: the code shall change little where the image changes a little.
+"""Contractive autoencoder: penalizes codes that change much when the image changes a little.
 
 Legend: B batch, C channels, H W pixels, d code size; f the encoder, J = ∂f/∂x its Jacobian.
 
-Any trunk, convolutional or dense, with the loss MSE + λ·penalty, at the net's own input.
+Any trunk, convolutional or dense, with the loss MSE + λ·penalty, taken at the (corrupted) input.
 - `jacobian`: ‖J(x)‖²_F, exact (Rifai et al. 2011, "Contractive auto-encoders: explicit
   invariance during feature extraction").
 - `hutchinson`: E‖vᵀJ(x)‖² over random signs v, an unbiased estimate of the same from k probes
-  (Hutchinson 1990): k backward passes where the exact one takes d.
+  (Hutchinson 1990): k backward passes, where the exact penalty takes d.
 - `weights`: ‖W_L ⋯ W_1‖_F of the dense encoder's weight matrices, not squared, as in the zoo
-  report: what J would be without the activations.
+  report: the norm of J if there were no activations.
 
-An encoder can make any penalty small by a small code that its decoder scales up again; the paper
-ties the weights against that. Here it is left to `train.weight_decay`.
+An encoder can make any penalty small by shrinking the code, which its decoder scales up again; the
+paper ties the weights to prevent that. Here `train.weight_decay` has to.
 """
 
 from functools import reduce
@@ -34,7 +34,7 @@ from ae_run.schema import Positive
 
 
 class Config(_trunk.TrunkConfig):
-    """Options; `conf/model/contractive.yaml` says what each means."""
+    """Options, documented in `conf/model/contractive.yaml`."""
 
     code_activation: Activation | None
     penalty: Literal["jacobian", "hutchinson", "weights"]
@@ -46,8 +46,8 @@ class Config(_trunk.TrunkConfig):
     def _defined(self) -> "Config":
         if self.penalty == "weights" and self.trunk != "dense":
             raise ValueError(
-                "model.penalty=weights: is the product of weight matrices, which a convolutional "
-                "trunk does not have; choose model.trunk=dense, or jacobian or hutchinson"
+                "model.penalty=weights: needs a dense trunk, since it multiplies weight matrices; "
+                "choose model.trunk=dense, or model.penalty=jacobian or hutchinson"
             )
         if self.penalty != "weights" and self.batch_norm:
             raise ValueError(
@@ -81,7 +81,7 @@ class Model(Autoencoder):
         return _conv.run(self.decoder, z)
 
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
-        """See `Autoencoder`; dropout's mask is the same in code and Jacobian."""
+        """See `Autoencoder`; the code and its Jacobian share one dropout mask."""
         x_in = x_in.detach().requires_grad_(self._config.penalty != "weights")
         z = self.encode(x_in)
         mse = reconstruction_terms("mse", self.decode_logits(z), target).total
@@ -96,7 +96,7 @@ class Model(Autoencoder):
         return LossTerms(total, {"mse": mse, "penalty": penalty})
 
     def scores(self, x_in: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """See `Autoencoder`; with `weights`, which needs no gradient, also the whole `loss`."""
+        """See `Autoencoder`; with the gradient-free penalty `weights` also the total `loss`."""
         found = super().scores(x_in, target)
         if self._config.penalty == "weights":
             penalty = self._config.penalty_weight * weights_penalty(self.encoder)
@@ -111,7 +111,7 @@ class Model(Autoencoder):
 def jacobian_penalty(x: Tensor, z: Tensor) -> Tensor:
     """‖∂z/∂x‖²_F per image, differentiable: x (B, C, H, W), its codes z (B, d) → (B,).
 
-    The codes of an image must not depend on other images.
+    An image's code must not depend on other images.
     """
     b, d = z.shape
     units = torch.eye(d, dtype=z.dtype, device=z.device)[:, None, :].expand(d, b, d)
@@ -119,7 +119,7 @@ def jacobian_penalty(x: Tensor, z: Tensor) -> Tensor:
 
 
 def hutchinson_penalty(x: Tensor, z: Tensor, probes: int) -> Tensor:
-    """An unbiased estimate of `jacobian_penalty` from so many random probes: → (B,)."""
+    """An unbiased estimate of `jacobian_penalty` from random probes: → (B,)."""
     signs = torch.randint(0, 2, (probes, *z.shape), device=z.device).to(z.dtype) * 2 - 1
     return _squared_products(x, z, signs).mean(0)
 

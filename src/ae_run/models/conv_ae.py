@@ -2,10 +2,10 @@
 
 Legend: B batch, C channels, H W pixels, d code size.
 
-The default is the lab net, conv 8-16-32 (3×3, stride 2; padding 1, 1, 0) → 288 → 64 → d and
-back with a sigmoid at the end, which two of the student reports train; other options give the
-others' nets, see `conf/experiment/`. For the idea: Masci et al. 2011, "Stacked convolutional
-auto-encoders for hierarchical feature extraction".
+The default is the lab net that two of the student reports train: conv 8-16-32 (3×3, stride 2;
+padding 1, 1, 0) → 288 → 64 → d and back, with a sigmoid at the end. `conf/experiment/` sets the
+options for the nets of the other reports. Masci et al. 2011, "Stacked convolutional auto-encoders
+for hierarchical feature extraction".
 """
 
 import math
@@ -21,7 +21,7 @@ from ae_run.models._base import Autoencoder, LossTerms, OutputBias, reconstructi
 
 
 class Config(_conv.ConvTrunkConfig):
-    """Options; `conf/model/conv_ae.yaml` says what each means."""
+    """Options, documented in `conf/model/conv_ae.yaml`."""
 
     code_activation: Activation | None
     flat_code: bool

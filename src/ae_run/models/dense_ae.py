@@ -1,12 +1,12 @@
-"""Fully connected autoencoder, of any depth, for images of any shape.
+"""Fully connected autoencoder of any depth, for images of any shape.
 
 Legend: B batch, C channels, H W pixels, d code size; level 0 is the flat image, level L the code.
 
 C·H·W → widths → d → widths → C·H·W, with a sigmoid at the end; the zoo report's shallow net is
-784-200-784, its deep one 784-500-200-100-10. With `tied` a decoder layer's weight matrix is its
-encoder layer's transpose (Vincent et al. 2010, "Stacked denoising autoencoders"). With
-`pretrain_epochs` each pair of layers is first trained alone, from the bottom up, to reconstruct
-the level below it (Bengio et al. 2007, "Greedy layer-wise training of deep networks").
+784-200-784, its deep one 784-500-200-100-10. With `tied`, each decoder layer's weight matrix is
+the transpose of its encoder layer's (Vincent et al. 2010, "Stacked denoising autoencoders"). With
+`pretrain_epochs`, each pair of layers is first trained on its own, from the bottom up, to
+reconstruct the level below it (Bengio et al. 2007, "Greedy layer-wise training of deep networks").
 """
 
 import math
@@ -27,7 +27,7 @@ from ae_run.schema import DropoutRate, ModelConfig, Positives
 
 
 class Config(ModelConfig):
-    """Options; `conf/model/dense_ae.yaml` says what each means."""
+    """Options, documented in `conf/model/dense_ae.yaml`."""
 
     widths: Positives
     activation: Activation
@@ -43,7 +43,7 @@ class Model(Autoencoder):
     """(B, C, H, W) → code (B, d) → (B, C, H, W)."""
 
     levels: Tensor
-    """How many levels `reconstruct` climbs: while pretraining, those that are trained so far."""
+    """The number of levels that `reconstruct` climbs: in pretraining, those trained so far."""
 
     def __init__(self, config: Config, image_shape: tuple[int, int, int]) -> None:
         super().__init__(config, image_shape)
@@ -51,7 +51,7 @@ class Model(Autoencoder):
         self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.decoder = nn.ModuleList(nn.Linear(b, a) for a, b in pairwise(sizes))
         if config.tied:
-            # One tensor, the encoder's: a file of weights must not hold it twice.
+            # Only the encoder owns the tensor: a weights file must not hold it twice.
             for layer in self.decoder:
                 layer.register_parameter("weight", None)
         code = config.code_activation
@@ -88,7 +88,7 @@ class Model(Autoencoder):
         return not self._config.pretrain_epochs
 
     def stages(self) -> list[Stage]:
-        """Each pair of layers alone, where that is asked for; then all together."""
+        """Pretraining of each pair of layers, if any; then all together."""
         pretrained = len(self.encoder) if self._config.pretrain_epochs else 0
         return [
             *(self._pretraining(level) for level in range(pretrained)),
@@ -108,8 +108,8 @@ class Model(Autoencoder):
         self.levels.fill_(levels)
 
     def _layer_loss(self, level: int, x_in: Tensor, target: Tensor) -> LossTerms:
-        """How far a level is from what is decoded from the one above it."""
-        with torch.no_grad():  # what lies below is finished
+        """The error between a level and its reconstruction from the level above."""
+        with torch.no_grad():  # the layers below are finished
             h_in, h = self._climb(x_in, level, False), self._climb(target, level, False)
         below = self._down(level, self._up(level, h_in, self.training))
         if level == 0:
@@ -120,14 +120,14 @@ class Model(Autoencoder):
         return LossTerms(value, {f"layer_{kind}": value})
 
     def _climb(self, x: Tensor, levels: int, training: bool) -> Tensor:
-        """From images up so many levels."""
+        """From images up to a level."""
         h = x.flatten(1)
         for level in range(levels):
             h = self._up(level, h, training)
         return h
 
     def _descend(self, h: Tensor, level: int) -> Tensor:
-        """From a level down to logits of the pixels (B, C, H, W)."""
+        """From a level down to pixel logits (B, C, H, W)."""
         for below in reversed(range(level)):
             h = self._down(below, h)
             if below > 0:
@@ -135,14 +135,14 @@ class Model(Autoencoder):
         return h.view(len(h), *self.image_shape)
 
     def _up(self, level: int, h: Tensor, training: bool) -> Tensor:
-        """From a level to the next, with the activation."""
+        """From a level up to the next, with the activation."""
         h = self.encoder[level](h)
         if level + 1 == len(self.encoder):
             return cast(Tensor, self._code_activation(h))
         return self._dropped(self._activation(h), training)
 
     def _down(self, level: int, h: Tensor) -> Tensor:
-        """To a level from the one above it, without the activation."""
+        """Down to a level from the one above it, without the activation."""
         up, down = cast(nn.Linear, self.encoder[level]), cast(nn.Linear, self.decoder[level])
         return F.linear(h, up.weight.T if self._config.tied else down.weight, down.bias)
 

@@ -1,17 +1,17 @@
-"""Randomized autoencoder: every layer is a decoder that was fitted to random features.
+"""Randomized autoencoder: every layer is a decoder fitted to random features.
 
 Legend: B batch, C channels, H W pixels, d code size; level 0 is the flat image, level L the code.
 
-The zoo report's procedure, without biases, from the bottom up. For each layer a shallow AE of the
-level below, h → act(E·h) → W·act(E·h) ≈ h, with a random encoder E that stays as it is; only W is
-trained. W goes into the deep decoder and its transpose into the deep encoder, so that the next
-level is act(Wᵀ·h). (As in extreme learning machines: Kasun et al. 2013, "Representational
-learning with extreme learning machine for big data".)
+The zoo report's procedure, without biases, from the bottom up. Each layer starts as a shallow AE
+of the level below, h → act(E·h) → W·act(E·h) ≈ h, with a fixed random encoder E; only W is
+trained. W becomes a layer of the deep decoder and its transpose one of the deep encoder, so that
+the next level is act(Wᵀ·h). (As in extreme learning machines: Kasun et al. 2013,
+"Representational learning with extreme learning machine for big data".)
 
-W was fitted to act(E·h), but in the deep net meets act(Wᵀ·h), of another scale altogether: the
-report's procedure gets below the error of the mean image only after thousands of steps (0.060 for
-0.068 after 7,000 on MNIST). With `refit` the transpose is therefore scaled, and the deep decoder's
-layer fitted once more, to the deep encoder's codes.
+W is fitted to act(E·h), but its input in the deep net is act(Wᵀ·h), on a very different scale: the
+report's procedure beats the mean image only after thousands of steps (0.060 against 0.068 after
+7,000 on MNIST). With `refit`, the transpose is therefore scaled, and the deep decoder's layer is
+fitted once more, to the deep encoder's codes.
 
 `solver`: `gradient` takes `train.epochs` per fit; `ridge` finds the same minimum in closed form,
 in one pass over the data.
@@ -33,11 +33,11 @@ from ae_run.models._base import Autoencoder, Batches, LossTerms, Stage, at_least
 from ae_run.schema import ModelConfig, Positives
 
 RANGES = {"relu": (0.0, None), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-"""Where an activation's values lie; what is decoded linearly is cut to that."""
+"""The range of each activation, to which linear decodings are clipped."""
 
 
 class Config(ModelConfig):
-    """Options; `conf/model/randomized.yaml` says what each means."""
+    """Options, documented in `conf/model/randomized.yaml`."""
 
     widths: Positives
     activation: Literal["relu", "sigmoid", "tanh"]
@@ -50,8 +50,8 @@ class Config(ModelConfig):
     def _closed_form(self) -> "Config":
         if self.solver == "ridge" and self.output != "linear":
             raise ValueError(
-                f"model.output={self.output}: must be linear with model.solver=ridge, which has "
-                "no closed form for another"
+                f"model.output={self.output}: must be linear with model.solver=ridge, the only "
+                "output with a closed form"
             )
         return self
 
@@ -61,7 +61,7 @@ class Model(Autoencoder):
 
     position: Tensor
     """Twice the level whose layer is being fitted, plus 1 once that layer is part of the deep
-    net: what `reconstruct` goes by, so that scores mean something in every stage."""
+    net. `reconstruct` depends on it, so that scores are meaningful in every stage."""
 
     def __init__(self, config: Config, image_shape: tuple[int, int, int]) -> None:
         super().__init__(config, image_shape)
@@ -81,7 +81,7 @@ class Model(Autoencoder):
         return self._descend(z, len(self._layers))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """See `Autoencoder`; through the layers that are fitted so far."""
+        """See `Autoencoder`; through the layers fitted so far."""
         level, deep = divmod(int(self.position), 2)
         layer = self._layers[level]
         above = self._activation(layer.up(self._climb(x, level), bool(deep)))
@@ -89,7 +89,7 @@ class Model(Autoencoder):
         return self._descend(below, level)
 
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
-        """See `Autoencoder`; of the deep net. Training has a loss of its own for each layer."""
+        """See `Autoencoder`; the loss of the deep net. Training minimises one loss per layer."""
         value = mse(self.decode(self.encode(x_in)), target)
         return LossTerms(value, {"mse": value})
 
@@ -106,7 +106,7 @@ class Model(Autoencoder):
             if self._config.refit:
                 stages.append(self._stage(f"refit {level + 1}", level, deep=True))
             elif level == last:
-                # Nothing to fit; but the net that is kept and scored is the deep one.
+                # Nothing to fit, but the net to keep and score is the deep one.
                 stages.append(self._stage("transpose", level, deep=True))
         return stages
 
@@ -124,7 +124,7 @@ class Model(Autoencoder):
         self.position.fill_(2 * level + deep)
 
     def _layer_loss(self, level: int, deep: bool, x_in: Tensor, target: Tensor) -> LossTerms:
-        """How far a level is from what its layer decodes."""
+        """The error between a level and its layer's reconstruction of it."""
         above, h = self._regression(level, deep, x_in, target)
         below = self._layers[level].down(above, deep)
         value = mse(below if self._config.output == "linear" else self._bounded(level, below), h)
@@ -144,12 +144,12 @@ class Model(Autoencoder):
     def _regression(
         self, level: int, deep: bool, x_in: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What a layer's decoder is fitted to: features of the level above, and the level."""
+        """Input and target of a layer's decoder: features of the level above, and the level."""
         above = self._activation(self._layers[level].up(self._climb(x_in, level), deep))
         return above, self._climb(target, level)
 
     def _climb(self, x: Tensor, levels: int) -> Tensor:
-        """From images up so many levels of the deep encoder."""
+        """From images up to a level of the deep encoder."""
         h = x.flatten(1)
         for layer in self._layers[:levels]:
             h = self._activation(layer.up(h, deep=True))
@@ -162,14 +162,14 @@ class Model(Autoencoder):
         return at_least_float32(h).view(len(h), *self.image_shape)
 
     def _bounded(self, level: int, h: Tensor) -> Tensor:
-        """What a layer decodes, within the values that its level can have."""
+        """A layer's output, restricted to the range of its level's values."""
         if self._config.output == "linear":
             return h.clamp(*((0.0, 1.0) if level == 0 else RANGES[self._config.activation]))
         return torch.sigmoid(h) if level == 0 else cast(Tensor, self._activation(h))
 
 
 class _Layer(nn.Module):
-    """The weights between a level and the one above it."""
+    """The weights between a level and the next one up."""
 
     random: Tensor
 
@@ -186,23 +186,23 @@ class _Layer(nn.Module):
         h = F.linear(h, self.weight.T)
         if self.refitted is None:
             return h
-        # By the mean squared length of W's columns: codes of a scale from which W leads back,
-        # so that gradient steps suit the second fit as they did the first.
+        # Divided by the mean squared length of W's columns, codes have a scale from which W leads
+        # back, so that the same step size suits the second fit.
         return h * (h.shape[1] / self.weight.square().sum())
 
     def down(self, h: Tensor, deep: bool) -> Tensor:
-        """Through the deep decoder's weights, or through those for random features."""
+        """Through the deep decoder's weights, or through those fitted to random features."""
         return F.linear(h, self.decoder(deep))
 
     def decoder(self, deep: bool) -> nn.Parameter:
-        """Those weights."""
+        """The weights that `down` applies."""
         return self.refitted if deep and self.refitted is not None else self.weight
 
 
 def _uniform(outputs: int, inputs: int) -> Tensor:
-    """Random weights as `nn.Linear` starts with."""
+    """Random weights with the distribution of `nn.Linear`."""
     return torch.empty(outputs, inputs).uniform_(-1, 1) / math.sqrt(inputs)
 
 
 def _nothing(train: Batches, validation: Batches) -> None:
-    """The layer is as it shall be."""
+    """Leave the layer as it is."""

@@ -3,13 +3,13 @@
 Legend: B batch, C channels, H W pixels, d code size, K samples.
 
 x → trunk → (mu, logvar), each (B, d); z = mu + exp(logvar / 2)·ε; z → mirrored trunk → pixels
-(Kingma and Welling 2014, "Auto-encoding variational Bayes"). The notmnist report's net has
+(Kingma and Welling 2014, "Auto-encoding variational Bayes"). The notmnist report's net is
 conv 200-400 (4×4, stride 2) with dropout 0.3; the trunk may also be dense.
 
-The loss is −log p(x|z) + β·KL(q(z|x) ‖ N(0, I)) in nats per image, which at β = 1 is the negative
-ELBO. `bernoulli`: −log p is the binary cross-entropy, the term `bce`. `gaussian`: pixels are
-N(x̂, σ²), σ² = `variance`, and −log p, the term `nll`, is Σ(x − x̂)²/2σ² + n/2·log 2πσ² over the
-n pixels; at σ² = ½ it is the summed squared error plus a constant, so that the loss is the
+The loss is −log p(x|z) + β·KL(q(z|x) ‖ N(0, I)) in nats per image, the negative ELBO at β = 1.
+`bernoulli`: −log p, the term `bce`, is the binary cross-entropy. `gaussian`: pixels are N(x̂, σ²)
+with σ² = `variance`, and −log p, the term `nll`, is Σ(x − x̂)²/2σ² + n/2·log 2πσ² over the n
+pixels; at σ² = ½ it is the summed squared error plus a constant, which makes the loss the
 colored report's "MSE + KL". β ≠ 1: Higgins et al. 2017, "beta-VAE". Free bits: Kingma et al.
 2016, "Improved variational inference with inverse autoregressive flow", equation 15.
 """
@@ -33,14 +33,14 @@ from ae_run.models._base import (
 from ae_run.models._draws import normal_like
 
 LOGVAR_RANGE = (-10.0, 10.0)
-"""Log-variances are cut to this range, so that no exponential overflows: standard deviations from
-0.007 to 148. Outside of it their gradient is zero."""
+"""Log-variances are clamped to this range, so that no exponential overflows: standard deviations
+from 0.007 to 148. Outside of it their gradient is zero."""
 _ROWS = 4096
 """Images that `log_likelihood` decodes at once."""
 
 
 class Config(_trunk.TrunkConfig):
-    """Options; `conf/model/vae.yaml` says what each means."""
+    """Options, documented in `conf/model/vae.yaml`."""
 
     likelihood: Literal["bernoulli", "gaussian"]
     variance: Annotated[float, Field(gt=0)]
@@ -56,7 +56,7 @@ class Model(Autoencoder):
 
     def __init__(self, config: Config, image_shape: tuple[int, int, int]) -> None:
         super().__init__(config, image_shape)
-        # One linear layer of 2d outputs is two heads of d.
+        # One linear layer with 2d outputs: two heads of d.
         self.encoder = _trunk.encoder(config, image_shape, 2 * config.latent_dim)
         self.decoder = _trunk.decoder(config, image_shape)
         self._config = config
@@ -82,7 +82,7 @@ class Model(Autoencoder):
         kl = kl_to_prior(mu, logvar)  # (B, d)
         penalty = kl
         if self._config.free_bits > 0:
-            # A dimension that costs less than this on average over the batch costs this much.
+            # A dimension whose batch mean is below the floor costs the floor, without a gradient.
             floor = self._config.free_bits
             penalty = torch.where(kl.mean(0) > floor, kl, torch.full_like(kl, floor))
         total = error + self._config.beta * penalty.sum(1)
@@ -90,7 +90,7 @@ class Model(Autoencoder):
         return LossTerms(total, {self._term: error, "kl": kl, "nelbo": error + kl})
 
     def scores(self, x_in: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """See `Autoencoder`: `mse` at the mean code; all else in nats at β = 1."""
+        """See `Autoencoder`: `mse` at the mean code; the others in nats at β = 1."""
         mu, logvar = self.posterior(x_in)
         at_mean, kl = self.decode_logits(mu), kl_to_prior(mu, logvar).sum(1)
         error = self._error(self.decode_logits(reparameterize(mu, logvar)), target)
@@ -113,10 +113,10 @@ class Model(Autoencoder):
 
     @torch.no_grad()
     def log_likelihood(self, x: Tensor, samples: int) -> Tensor:
-        """See `Autoencoder`: a lower bound that rises with K towards log p(x).
+        """See `Autoencoder`: a lower bound that approaches log p(x) as K grows.
 
         log 1/K Σ_k p(x, z_k) / q(z_k|x) (Burda et al. 2016, "Importance weighted autoencoders").
-        At most 4,096 images are decoded at once, or one sample of each where x holds more.
+        Decodes at most 4,096 images at once, or one sample per image if x holds more.
         """
         mu, logvar = self.posterior(x)
         at_once = max(1, _ROWS // len(x))
@@ -147,5 +147,5 @@ def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:
 
 def kl_to_prior(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, exp(logvar)) ‖ N(0, 1)) of each dimension in nats: (B, d)."""
-    # exp(logvar) − 1 − logvar, without the rounding that would make it negative near 0.
+    # exp(logvar) − 1 − logvar, without the rounding error that could make it negative near 0.
     return (mu.square() + (logvar.expm1() - logvar)) / 2

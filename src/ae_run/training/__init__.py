@@ -1,4 +1,4 @@
-"""Training: the loop in `loop`, what it works on in `run`, and what it calls."""
+"""Training: `run` starts a run, `loop` trains it; the other modules are parts of the loop."""
 
 from ae_run.training.loop import fit
 from ae_run.training.run import Run

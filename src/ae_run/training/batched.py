@@ -1,11 +1,11 @@
 """Several seeds trained as one batched model: one step for all of them.
 
 Weights are stacked along a new first dimension and the loss is mapped over it with
-`torch.func.vmap` (PyTorch's tutorial "Model ensembling"). Optimizers work on each weight alone, so
-one optimizer over the stacks is as many optimizers. What is random, that is the order, the
-corruption, dropout and latent samples, comes from each replica's own generators, outside of
-`vmap`: a replica learns what its seed learns when it runs alone, up to rounding. Each has a run
-folder of its own, in which it may also go on alone.
+`torch.func.vmap` (PyTorch's tutorial "Model ensembling"). Optimizers update each weight
+independently, so one optimizer over the stacks acts like R of them. All randomness (order,
+corruption, dropout, latent samples) comes from each replica's own generators, outside of `vmap`:
+a replica learns what its seed learns in a run of its own, up to rounding. Each has its own run
+folder, in which it can also be resumed separately.
 
 Legend: R replicas.
 """
@@ -39,22 +39,22 @@ from ae_run.training.validation import Validator
 
 
 def why_not(run: Run) -> str | None:
-    """Why a run cannot be trained in one batched model with other seeds; None where it can."""
+    """Why a run cannot be batched with other seeds, or None if it can."""
     settings = run.config.train
     if not run.model.batchable:
         return f"model {run.config.model.name} has several stages, or a gradient in its loss"
     if settings.patience is not None or settings.plateau is not None:
-        return "with train.patience or train.plateau each seed ends at an epoch of its own"
+        return "train.patience and train.plateau stop each seed at its own epoch"
     if settings.snapshot_every is not None:
-        return "train.snapshot_every looks at one model"
+        return "train.snapshot_every needs a single model"
     return None
 
 
 def fit_batched(runs: Sequence[Run]) -> Iterator[list[Row]]:
-    """Train runs that differ only by their seeds; after each epoch is saved, yield their lines.
+    """Train runs that differ only in their seeds; yield their history rows after each saved epoch.
 
     Raises:
-        RunFailed: a loss or a validation score of one was not finite.
+        RunFailed: a loss or validation score of a run was not finite.
         Interrupted: the user or the system asked to stop.
     """
     _catch_up(runs)
@@ -67,10 +67,10 @@ def fit_batched(runs: Sequence[Run]) -> Iterator[list[Row]]:
 
 
 class BatchedTraining:
-    """As `Training`, for R runs of one stage, whose folders are all at the same epoch."""
+    """`Training` for R runs of one stage, whose folders are all at the same epoch."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        """Take up the runs' saved states, and put models and images on their device."""
+        """Restore the runs' saved states, and move models and images to their device."""
         first = runs[0]
         dtype = precision.dtype(first.precision)
         saved = [checkpoints.load_resume(run.folder) for run in runs]
@@ -98,12 +98,12 @@ class BatchedTraining:
         )
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Close the progress bar."""
         if self.bar is not None:
             self.bar.close()
 
     def finish_epoch(self, losses: StepLosses, started: float) -> list[Row]:
-        """Score each run on validation and save its epoch; see `Training`."""
+        """Score each run on the validation images and save its epoch; see `Training`."""
         means = losses.means_of_each(len(self.images), self.progress.epoch + 1)
         self._batched.unstack()
         trained = (time.perf_counter() - started) / len(self.runs)
@@ -122,7 +122,7 @@ class BatchedTraining:
 
 
 def _catch_up(runs: Sequence[Run]) -> None:
-    """Bring all to the same epoch: some may have been saved when the program was killed."""
+    """Bring all runs to the same epoch: a kill may have come after saving only some of them."""
     done = [checkpoints.load_resume(run.folder)[0].epoch for run in runs]
     for run, epoch in zip(runs, done, strict=True):
         if epoch < max(done):
@@ -133,7 +133,7 @@ def _catch_up(runs: Sequence[Run]) -> None:
 
 
 class _Loss(nn.Module):
-    """A model whose output is its loss, as `functional_call` wants it."""
+    """A model whose output is its loss, for `functional_call`."""
 
     def __init__(self, model: Autoencoder) -> None:
         super().__init__()
@@ -141,21 +141,21 @@ class _Loss(nn.Module):
         self.names: list[str] = []
 
     def forward(self, x_in: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) twice → mean of the total, and the sum of each term (terms + 1,)."""
+        """Input and target (B, C, H, W) → mean total, and the sum of each term (terms + 1,)."""
         losses = self.model.loss(x_in, target)
         self.names = names(losses)
         return losses.total.mean(), summed(losses)
 
 
 class BatchedStep:
-    """As `Step`, for R replicas: positions (R, B) → loss sums (R, terms + 1)."""
+    """`Step` for R replicas: positions (R, B) → loss sums (R, terms + 1)."""
 
     def __init__(self, runs: Sequence[Run], images: DeviceImages) -> None:
         first = runs[0]
         self._runs, self._images = runs, images
         self._bfloat16 = first.precision == "bfloat16"
         self._loss = _Loss(first.model)
-        # One generator for the noise and one for what the model draws, for each replica.
+        # Each replica has one generator for the noise and one for the model's own draws.
         self._corrupt = [Corruptor(first.config.corruption, images) for _ in runs]
         self._draws = [torch.Generator(first.device) for _ in runs]
         for run in runs:
@@ -163,7 +163,7 @@ class BatchedStep:
         wrapped: list[nn.Module] = [_Loss(run.model) for run in runs]
         self._weights, self._buffers = torch.func.stack_module_state(wrapped)
         self.optimizer = optimizers.build(first.config.train, self._weights.values(), first.device)
-        # vmap maps over arguments; those of `functional_call` are the stacked weights.
+        # vmap maps over arguments, and `functional_call` takes the stacked weights as such.
         self._mapped = torch.func.vmap(self._one)
 
     @property
@@ -219,7 +219,7 @@ class BatchedStep:
         return result
 
     def _clip(self) -> None:
-        """Each replica's gradient to the largest norm, as `clip_grad_norm_` does for one."""
+        """Clip each replica's gradient norm, as `clip_grad_norm_` does for one model."""
         largest = self._runs[0].config.train.clip_norm
         grads = [w.grad for w in self._weights.values() if w.grad is not None]
         if largest is None:
@@ -238,7 +238,7 @@ class BatchedStep:
                 own[name].copy_(stacked[i])
 
     def optimizer_state(self, i: int) -> dict[str, Any]:
-        """What an optimizer of one replica alone would hold."""
+        """The optimizer state of one replica."""
         whole = self.optimizer.state_dict()
         state = {
             key: {name: t[i].clone() if t.dim() else t for name, t in values.items()}
@@ -247,7 +247,7 @@ class BatchedStep:
         return {"state": state, "param_groups": whole["param_groups"]}
 
     def load_optimizers(self, saved: Sequence[dict[str, Any]]) -> None:
-        """Stack what the replicas' optimizers hold."""
+        """Stack the optimizer states of the replicas and load them."""
         states = [one["state"] for one in saved]
         state = {
             key: {

@@ -1,8 +1,8 @@
-"""What is saved while training: the best weights, and all that going on needs.
+"""Checkpoints: the best weights, and the state to resume from.
 
 `model.safetensors` holds the best weights. `resume.pt` holds the state after the last finished
-epoch and is written last, so it is what decides which epochs are finished. Random numbers need
-no saving: every epoch seeds its generators anew (see `ae_run.randomness`).
+epoch; it is written last and so decides which epochs are finished. Generator states are not
+saved, since every epoch seeds its generators again (see `ae_run.randomness`).
 """
 
 import io
@@ -22,21 +22,21 @@ WEIGHTS, RESUME = "model.safetensors", "resume.pt"
 
 @dataclass
 class Progress:
-    """How far training has come."""
+    """The progress of training."""
 
     epoch: int = 0
     """Finished epochs, over all stages."""
     stage: int = 0
-    """Index of the stage that is under way."""
+    """Index of the current stage."""
     stage_epoch: int = 0
-    """Finished epochs of that stage."""
+    """Finished epochs of the current stage."""
     best_score: float | None = None
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def save_weights(folder: RunFolder, model: nn.Module) -> None:
-    """Write the model's weights as the best ones."""
+    """Save the model's weights as the best ones."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     write_bytes(folder.file(WEIGHTS), safetensors.torch.save(tensors))
 
@@ -45,28 +45,28 @@ def load_weights(folder: RunFolder, model: nn.Module) -> None:
     """Load the best weights.
 
     Raises:
-        UserError: the file is missing, torn, or of another model.
+        UserError: the file is missing, corrupt, or of another model.
     """
     path = folder.file(WEIGHTS)
     try:
         load_state(model, safetensors.torch.load(path.read_bytes()))
     except FileNotFoundError:
         raise UserError(
-            f"{path}: missing; no epoch was finished. Train first: ae-run resume={folder.path}"
+            f"{path}: missing; no epoch is finished. Train first: ae-run resume={folder.path}"
         ) from None
     except Exception as error:
         raise UserError(f"{path}: not this model's weights: {error}") from None
 
 
 def load_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load weights into a model, whatever its type and device."""
+    """Load weights into a model of any dtype on any device."""
     model.load_state_dict(dict(state))
 
 
 def save_resume(
     folder: RunFolder, progress: Progress, model: nn.Module, optimizer_state: dict[str, Any]
 ) -> None:
-    """Write the state after a finished epoch, in one step."""
+    """Save the state after a finished epoch, atomically."""
     buffer = io.BytesIO()
     state = {"model": model.state_dict(), "optimizer": optimizer_state}
     torch.save({"progress": asdict(progress), **state}, buffer)
@@ -74,10 +74,10 @@ def save_resume(
 
 
 def load_resume(folder: RunFolder) -> tuple[Progress, dict[str, Any]]:
-    """The state after the last finished epoch; a fresh one where none was finished.
+    """The state after the last finished epoch; a new one if there is none.
 
     Raises:
-        UserError: the file is torn.
+        UserError: the file is corrupt or truncated.
     """
     path = folder.file(RESUME)
     if not path.is_file():
@@ -88,6 +88,6 @@ def load_resume(folder: RunFolder) -> tuple[Progress, dict[str, Any]]:
         return Progress(**state.pop("progress")), state
     except Exception as error:
         raise UserError(
-            f"{path}: not readable ({type(error).__name__}); it holds the last finished epoch. "
-            "Delete it to train from the start"
+            f"{path}: corrupt or truncated ({type(error).__name__}); it holds the last finished "
+            "epoch. Delete it to train from the start"
         ) from None

@@ -1,10 +1,10 @@
 """A training step as a CUDA graph: captured once, then replayed with one call.
 
-A small net's step is some hundred kernels of a few microseconds; launching each from Python takes
-longer than running it. A graph launches them all at once (PyTorch's notes on CUDA semantics,
-"CUDA Graphs"). It works on fixed memory: positions are copied in, loss sums copied out, and the
-learning rate is a tensor. Its random numbers come from generators that it is told of, so that they
-are those of the same steps taken one kernel at a time.
+A small net's step runs a few hundred kernels of a few microseconds each; launching one from Python
+takes longer than running it. A graph launches them all at once (PyTorch's notes on CUDA semantics,
+"CUDA Graphs"). It works on fixed memory: positions are copied in, loss sums are copied out, and
+the learning rate is a tensor. Its generators are registered with it, so that its random numbers
+are the same as in eager steps.
 """
 
 from collections.abc import Callable
@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 
 EAGER_STEPS = 3
-"""Steps before the capture, in which libraries choose their algorithms and optimizers make
+"""Eager steps before the capture, in which libraries choose algorithms and optimizers create
 their state."""
 
 
 class AnyStep(Protocol):
-    """What `Step` and its like have in common."""
+    """The interface of `Step`, `BatchedStep` and `GraphStep`."""
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Changes the weights; its learning rate is set before each step."""
+        """The optimizer; its learning rate is set before each step."""
 
     @property
     def names(self) -> list[str]:
-        """The loss terms, and `total`; known from the first step on."""
+        """The names of the loss terms, and `total`; known after the first step."""
 
     @property
     def generators(self) -> list[torch.Generator]:
-        """Where its random numbers come from, except the default generator."""
+        """The generators that a step draws from, except the default one."""
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
-        """Seed what is random in an epoch; return its batches, as positions of images."""
+        """Seed the generators for an epoch; return its batches, as positions of images."""
 
     def __call__(self, index: Tensor) -> Tensor:
         """Positions of images → loss sums."""
@@ -42,15 +42,15 @@ class AnyStep(Protocol):
 
 Recording = tuple[Callable[[], None], Tensor]
 Record = Callable[[Callable[[], Tensor], list[torch.Generator]], Recording]
-"""Records what a function does, without doing it: what replays it, and its fixed output."""
+"""Records a function without running it; returns its replay and its fixed output."""
 
 
 def record(function: Callable[[], Tensor], generators: list[torch.Generator]) -> Recording:
-    """Record on the CUDA device of the generators."""
+    """Record a function as a CUDA graph, on the device of the generators."""
     graph, device = torch.cuda.CUDAGraph(), generators[0].device
     for source in generators:
         graph.register_generator_state(source)
-    # The stream that torch would take by itself is of the device that came first.
+    # The stream that torch takes by default belongs to the first device it was used on.
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     with torch.cuda.device(device), torch.cuda.graph(graph, stream=stream):
         output = function()
@@ -58,7 +58,7 @@ def record(function: Callable[[], Tensor], generators: list[torch.Generator]) ->
 
 
 class GraphStep:
-    """Takes the same steps as the step it is given; full batches of one size by replaying."""
+    """Wraps a step: full batches replay its CUDA graph, other batches run eagerly."""
 
     def __init__(
         self,
@@ -117,14 +117,14 @@ class GraphStep:
             )
         except RuntimeError as error:
             self._failed = True
-            # What was recorded has not run: the gradients hold nothing yet.
+            # The recorded step has not run: the gradients are not valid.
             self._step.optimizer.zero_grad(set_to_none=True)
             reason = str(error).strip().partition("\n")[0]
-            self._say(f"no CUDA graph for this model's step, so it runs kernel by kernel: {reason}")
+            self._say(f"no CUDA graph for this model's step, so it runs eagerly: {reason}")
 
 
 def _on_side_stream(step: AnyStep, index: Tensor) -> Tensor:
-    """A step before the capture, which must not have used the default stream."""
+    """An eager step off the default stream, as steps before a capture must be."""
     if index.device.type != "cuda":
         return step(index)
     side = torch.cuda.Stream(index.device)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM stop a run after its current step, not in the middle of it."""
+"""Stop a run after its current step on Ctrl-C or SIGTERM, not in the middle of it."""
 
 import signal
 import threading
@@ -10,15 +10,15 @@ from ae_run.errors import Interrupted
 
 
 class StopRequest:
-    """Whether the run was asked to stop, and by which signal."""
+    """A pending request to stop, and its signal."""
 
     signal_number: int | None = None
 
     def check(self, where: str) -> None:
-        """Stop here if that was asked for.
+        """Stop here if a stop was requested.
 
         Raises:
-            Interrupted: it was.
+            Interrupted: a stop was requested.
         """
         if self.signal_number is not None:
             raise Interrupted(f"stopped {where}", self.signal_number)
@@ -26,9 +26,9 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Take the first signal as a request to stop; a second one stops at once.
+    """Treat the first signal as a request to stop; a second one stops at once.
 
-    Signals reach only a process's main thread; in another one nothing is changed.
+    Signals reach only the main thread of a process; in other threads this does nothing.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

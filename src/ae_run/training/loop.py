@@ -1,9 +1,8 @@
 """The training loop.
 
-Read it from top to bottom: `fit` goes through stages and epochs, `train_epoch` through steps, and
-`Step`, in a file of its own, through what a step does. There are no hooks and no callbacks; `fit`
-yields after each epoch, and a caller that wants to stop early, such as a search that prunes, stops
-asking.
+Read it from top to bottom: `fit` loops over stages and epochs, `train_epoch` over steps, and
+`Step`, in its own file, is one step. There are no hooks and no callbacks: `fit` yields after each
+epoch, and a caller that wants to stop early, such as a pruning search, stops iterating.
 """
 
 import time
@@ -32,17 +31,17 @@ from ae_run.training.step import Corruptor, Step, batches, names, summed
 from ae_run.training.validation import Validator
 
 Row = dict[str, Any]
-"""A line of the history."""
+"""A row of the history."""
 
 
 def fit(run: Run) -> Iterator[Row]:
-    """Train; after each epoch is saved, yield its line of the history.
+    """Train; after each saved epoch, yield its row of the history.
 
-    Resumes after the last finished epoch that the run folder holds; on a CPU the result is
-    bit-for-bit that of an uninterrupted run.
+    Resumes after the last finished epoch in the run folder; on a CPU the result is bit-for-bit
+    identical to an uninterrupted run.
 
     Raises:
-        RunFailed: a loss or a validation score was not finite.
+        RunFailed: a loss or validation score was not finite.
         Interrupted: the user or the system asked to stop.
     """
     with stop_requests() as stop, closing(Training(run)) as training:
@@ -59,10 +58,10 @@ def fit(run: Run) -> Iterator[Row]:
 
 
 class Training:
-    """A run under way: how far it has come, and what its epochs share."""
+    """The state of a run in training, shared by its epochs."""
 
     def __init__(self, run: Run) -> None:
-        """Take up the run's saved state, and put model and images on its device."""
+        """Restore the run's saved state, and move model and images to its device."""
         if run.device.type == "cpu":
             devices.keep_freed_memory()
         dtype = precision.dtype(run.precision)
@@ -75,13 +74,13 @@ class Training:
         self.images = DeviceImages(run.dataset.train.images, run.device, dtype)
         self.progress, self._saved = checkpoints.load_resume(run.folder)
         self.epochs = 0
-        """Of the stage under way."""
+        """Epochs of the current stage."""
         self.bar: ProgressBar | None = None
         self._validator = Validator(run.config, run.dataset.validation, run.device, dtype)
         self._snapshots = Snapshots(run.config, run.dataset, run.folder, run.device, dtype)
 
     def remaining_stages(self) -> Iterator[Stage]:
-        """The stages that are not finished yet; each is set up, with a progress bar of its own."""
+        """The unfinished stages; each is set up, with its own progress bar, when yielded."""
         progress = self.progress
         for index, stage in enumerate(self.run.model.stages()):
             if index < progress.stage:
@@ -96,12 +95,12 @@ class Training:
             self.bar.close()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Close the progress bar."""
         if self.bar is not None:
             self.bar.close()
 
     def build_step(self, stage: Stage) -> AnyStep:
-        """What takes the stage's steps; a resumed stage's optimizer is as it was saved."""
+        """The step of a stage; a resumed stage gets its saved optimizer state."""
         run = self.run
         optimizer = optimizers.build(self.settings, stage.parameters, run.device)
         if self._saved:
@@ -111,7 +110,7 @@ class Training:
         return on_graph(run, Step(run.config, run.precision, stage, optimizer, self.images))
 
     def wants_more(self, stage: Stage) -> bool:
-        """Whether the stage has epochs left, patience, and a loss that still falls."""
+        """Whether the stage has epochs left and neither early stopping nor a plateau ends it."""
         progress, settings = self.progress, self.settings
         if progress.stage_epoch == 0 or stage.solve is not None:
             return progress.stage_epoch < self.epochs
@@ -125,7 +124,7 @@ class Training:
 
     @torch.no_grad()
     def solve(self, stage: Stage) -> StepLosses:
-        """Let a stage find its weights in closed form; the losses are those after that."""
+        """Fit a stage in closed form; return the losses after the fit."""
         assert stage.solve is not None
         config, epoch = self.run.config, self.progress.epoch + 1
         corrupt = Corruptor(config.corruption, self.images)
@@ -147,9 +146,9 @@ class Training:
         return losses
 
     def finish_epoch(self, stage: Stage, step: AnyStep, losses: StepLosses, started: float) -> Row:
-        """Score on validation and save the epoch, whose training began at `started`."""
+        """Score the validation images and save the epoch, whose training began at `started`."""
         run, progress, epoch = self.run, self.progress, self.progress.epoch + 1
-        # The one point where the host waits for the device.
+        # The only point where the host waits for the device.
         means = losses.means(len(self.images), epoch)
         trained = time.perf_counter()
         scores = self._validator.scores(run.model)
@@ -165,7 +164,7 @@ class Training:
 
 
 class Epochs(Protocol):
-    """What an epoch needs to know of the training that it belongs to."""
+    """The part of a training's state that `train_epoch` uses."""
 
     model: nn.Module
     settings: TrainConfig
@@ -194,14 +193,14 @@ def train_epoch(training: Epochs, step: AnyStep, stop: StopRequest) -> StepLosse
 
 
 def on_graph(run: Run, step: AnyStep) -> AnyStep:
-    """The step itself; on CUDA as a graph, where its optimizer can be captured."""
+    """The step, as a CUDA graph if the run is on CUDA and its optimizer can be captured."""
     if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
         return step
     return GraphStep(step, run.config.train.batch_size, run.folder.say)
 
 
 def is_plateau(losses: Sequence[float], rule: PlateauConfig) -> bool:
-    """Whether a stage's training losses, one per epoch, no longer fall by the rule."""
+    """Whether a stage's training losses, one per epoch, have stopped falling by the rule."""
     rises = [after > before for before, after in pairwise(losses)]
     flat = len(losses) > rule.epochs and abs(losses[-1] - losses[-1 - rule.epochs]) <= rule.change
     return flat or (len(rises) >= rule.rises and all(rises[-rule.rises :]))
@@ -215,7 +214,7 @@ def history_row(
     scores: Mapping[str, float],
     seconds: tuple[float, float],
 ) -> Row:
-    """A line of the history; `seconds` of training and of validation."""
+    """A row of the history; `seconds` are of training and of validation."""
     return {
         "epoch": progress.epoch + 1,
         "stage": stage.name,
@@ -228,7 +227,7 @@ def history_row(
 
 
 def save_epoch(run: Run, progress: Progress, row: Row, optimizer_state: dict[str, Any]) -> None:
-    """Save the best weights, then the state to resume from, which decides what is finished."""
+    """Save the weights if they are the best, then the state to resume from."""
     progress.epoch += 1
     progress.stage_epoch += 1
     score = row.get(f"validation_{run.monitor}")
@@ -242,9 +241,9 @@ def save_epoch(run: Run, progress: Progress, row: Row, optimizer_state: dict[str
 
 
 def channels_last(model: nn.Module) -> None:
-    """Lay convolution weights out as (O, H, W, I): faster on CUDA, and on CPUs in float32.
+    """Lay out convolution weights as (O, H, W, I): faster on CUDA, and on CPUs in float32.
 
-    In bfloat16, CPUs reorder them anyway, and are some 4 % slower from this layout.
+    In bfloat16, CPUs reorder them anyway and are about 4 % slower with this layout.
     """
     for parameter in model.parameters():
         if parameter.dim() == 4:

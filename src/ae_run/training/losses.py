@@ -1,4 +1,4 @@
-"""The losses of an epoch, step by step, kept on the device and read once."""
+"""The losses of an epoch: collected on the device, read once at its end."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from ae_run.errors import RunFailed
 
 
 class StepLosses:
-    """Sums over the images of each step: one row per step, one column per loss term."""
+    """Loss sums over each step's images: one row per step, one column per loss term."""
 
     def __init__(self, steps: int) -> None:
         self.names: list[str] = []
-        """The loss terms, one per column; to be set before the means are read."""
+        """The loss terms, one per column; set before the means are read."""
         self._steps = steps
         self._rows: Tensor | None = None
 
@@ -33,7 +33,7 @@ class StepLosses:
         return _means(self._rows.cpu().double(), self.names, images, epoch)
 
     def means_of_each(self, images: int, epoch: int) -> list[dict[str, float]]:
-        """The same for each of R replicas."""
+        """The means of each of R replicas; see `means`."""
         assert self._rows is not None
         rows = self._rows.cpu().double()
         return [_means(rows[:, i], self.names, images, epoch) for i in range(rows.shape[1])]
@@ -52,7 +52,7 @@ def check_finite(scores: dict[str, float], epoch: int) -> None:
     """Refuse validation scores that are not finite.
 
     Raises:
-        RunFailed: one is not.
+        RunFailed: a score is not finite.
     """
     for name, value in scores.items():
         if not math.isfinite(value):
@@ -63,6 +63,6 @@ def not_finite(what: str, epoch: int, step: int | None = None) -> RunFailed:
     """The error for a loss or score that is NaN or infinite."""
     where = f"epoch {epoch}" + (f", step {step}" if step else "")
     return RunFailed(
-        f"{what} is not finite in {where}; the last finished epoch's and the best weights are "
-        "kept. Try a smaller train.lr, or train.clip_norm=1"
+        f"{what} is not finite in {where}; the best and the last finished weights are kept. "
+        "Try a smaller train.lr, or train.clip_norm=1"
     )

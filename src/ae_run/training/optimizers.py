@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from ae_run.config import TrainConfig
 
 Schedule = Callable[[int, int, float], float]
-"""(step, steps, warmup) → factor on the learning rate; `warmup` is a share of all steps."""
+"""(step, steps, warmup) → factor on the learning rate; `warmup` is a fraction of all steps."""
 
 
 CAPTURABLE = ("adam", "adamw", "sgd")
-"""Optimizers whose step can be part of a CUDA graph: those that read their rate on the device."""
+"""Optimizers that work in a CUDA graph: they read their learning rate on the device."""
 
 
 def build(
     config: TrainConfig, parameters: Iterable[nn.Parameter], device: torch.device
 ) -> torch.optim.Optimizer:
-    """The optimizer that `train.optimizer` names, in its fused form where there is one.
+    """The optimizer that `train.optimizer` names, fused if possible.
 
-    On CUDA those in `CAPTURABLE` have their learning rate on the device.
+    On CUDA, those in `CAPTURABLE` keep their learning rate on the device.
     """
     parameters = list(parameters)
     decay = config.weight_decay
@@ -48,10 +48,10 @@ def build(
 
 
 def load_state(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
-    """Load what an optimizer has gathered, whatever device it was on; its options stay."""
+    """Load an optimizer's saved state, from any device; the options are not changed."""
     options = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": saved["state"], "param_groups": options})
-    # Fused optimizers walk through memory: what belongs to a weight must be laid out like it.
+    # Fused optimizers walk through memory: a weight's state must have the weight's layout.
     for weight, state in optimizer.state.items():
         for name, value in state.items():
             if value.shape == weight.shape:
@@ -59,7 +59,7 @@ def load_state(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> No
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 0, of `steps` in all."""
+    """The learning rate of step number `step`, from 0, out of `steps`."""
     return config.lr * SCHEDULES[config.schedule](step, steps, config.warmup)
 
 
@@ -73,7 +73,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def constant(step: int, steps: int, warmup: float) -> float:  # noqa: ARG001
-    """The same rate throughout; it does not depend on how many steps there are."""
+    """The same rate throughout, whatever the number of steps."""
     return 1.0
 
 

@@ -1,30 +1,30 @@
-"""In which number format and on how many threads to train: by rule, so that runs repeat."""
+"""The number format and the number of threads, chosen by fixed rules so that runs repeat."""
 
 import torch
 from torch import nn
 
 WIDE = 64
-"""Convolution channels from which bfloat16 gains on a CPU that has it (measured)."""
-_DEFAULT_THREADS = torch.get_num_threads()  # before a run of this process sets its own
+"""Convolution channels from which bfloat16 is faster on a CPU that supports it (measured)."""
+_DEFAULT_THREADS = torch.get_num_threads()  # before a run in this process sets its own
 SMALL = 200_000
-"""Training images times epochs below which a run takes one thread."""
+"""Training images times epochs below which a run uses one thread."""
 
 
 def threads(images: int, epochs: int, device: torch.device) -> int:
-    """CPU threads for a run without `train.threads`: one for a small run, else torch's choice.
+    """CPU threads of a run without `train.threads`: one for a small run, else torch's default.
 
-    A second thread gains a small run a few seconds; but where several processes share the
-    cores, each waiting for its own threads, it costs all of them a factor of ten.
+    A second thread saves a small run a few seconds. But if several processes share the cores,
+    each waiting for its own threads, it slows all of them down by a factor of ten.
     """
     small = device.type == "cpu" and images * epochs < SMALL
     return 1 if small else _DEFAULT_THREADS
 
 
 def choose(name: str, model: nn.Module, device: torch.device) -> str:
-    """float32, bfloat16 or float64: `train.precision`, or for auto the rule.
+    """float32, bfloat16 or float64: `train.precision`, or a choice if it is auto.
 
-    On a CPU with bfloat16 arithmetic (AMX or AVX512-BF16), bfloat16 for models whose
-    convolutions have at least `WIDE` channels; elsewhere float32.
+    Auto chooses bfloat16 on a CPU with bfloat16 arithmetic (AMX or AVX512-BF16) for models with a
+    convolution of at least `WIDE` channels, else float32.
     """
     if name != "auto":
         return name
@@ -46,5 +46,5 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def dtype(precision: str) -> torch.dtype:
-    """The type of weights and images; bfloat16 is for operations only (autocast)."""
+    """The dtype of weights and images; bfloat16 applies only to operations (autocast)."""
     return torch.float64 if precision == "float64" else torch.float32

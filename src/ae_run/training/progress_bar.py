@@ -1,4 +1,4 @@
-"""What one sees of training: a bar on a terminal, plain lines elsewhere, all lines in log.txt."""
+"""Training progress: a bar on a terminal, plain lines elsewhere, every line in log.txt."""
 
 import sys
 import time
@@ -13,10 +13,10 @@ _SECONDS_BETWEEN_LINES = 2.0
 
 
 class ProgressBar:
-    """Counts images over all epochs; knows the time left, and the losses epoch by epoch."""
+    """Counts the images of all epochs; shows the time left and each epoch's losses."""
 
     def __init__(self, folder: RunFolder, stage: str, images: int, done: int, epochs: int) -> None:
-        """`images` per epoch; `done` of `epochs` are finished already."""
+        """`images` per epoch; `done` of `epochs` are already finished."""
         self._folder = folder
         self._images = images
         self._epochs = epochs
@@ -35,11 +35,11 @@ class ProgressBar:
         )
 
     def step(self, images: int) -> None:
-        """A batch was asked for."""
+        """Count a batch."""
         self._bar.update(images)
 
     def epoch(self, row: Mapping[str, Any], score: str) -> None:
-        """An epoch has finished; `score` is the column to watch."""
+        """Report a finished epoch; `score` is the column to show next to the loss."""
         self._epoch += 1
         shown = {k: row[k] for k in ("train_total", score) if row.get(k) is not None}
         values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
@@ -55,5 +55,5 @@ class ProgressBar:
             self._folder.log(line)
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Close the bar."""
         self._bar.close()

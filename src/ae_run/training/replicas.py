@@ -1,7 +1,7 @@
-"""`train.replicas`: the same run with further seeds, for a mean and a standard deviation.
+"""`train.replicas`: the same run with more seeds, for a mean and a standard deviation.
 
-The run itself has the first seed. Those after it lie in its folder, `replicas/seed-<n>/`, each
-with the files of a run of its own, except figures and page.
+The run itself has the first seed. The others are in its folder, in `replicas/seed-<n>/`, each with
+the files of a run except figures and page.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ FOLDER = "replicas"
 
 
 def start_others(run: Run, overrides: Sequence[str]) -> list[Run]:
-    """The runs with the seeds after the first one's, new or to be resumed."""
+    """The runs of the other seeds, new or to be resumed."""
     others = []
     for seed in range(run.config.seed + 1, run.config.seed + run.config.train.replicas):
         config = run.config.changed({"seed": seed, "train.replicas": 1})
@@ -28,7 +28,7 @@ def start_others(run: Run, overrides: Sequence[str]) -> list[Run]:
 
 
 def fit_all(run: Run, others: Sequence[Run]) -> Iterator[None]:
-    """Train all; yield after each epoch. On CUDA in one batched model, where that is possible.
+    """Train all seeds, on CUDA in one batched model if possible; yield after each epoch.
 
     On a CPU, a batched model is no faster than one model after the other.
     """
@@ -49,7 +49,7 @@ def fit_all(run: Run, others: Sequence[Run]) -> Iterator[None]:
 
 @contextmanager
 def _status(others: Sequence[Run]) -> Iterator[None]:
-    """Keep the status in every `run.json` true."""
+    """Record in `run.json` that unfinished seeds were interrupted."""
     try:
         yield
     except BaseException:
@@ -60,7 +60,7 @@ def _status(others: Sequence[Run]) -> Iterator[None]:
 
 
 def folders(folder: RunFolder) -> list[RunFolder]:
-    """The folders of a run's other seeds, by seed."""
+    """The folders of a run's other seeds, sorted by seed."""
     paths = folder.file(FOLDER).glob("seed-*")
     return [
         RunFolder(path, quiet=True)

@@ -1,4 +1,4 @@
-"""A training run: what it consists of, how it begins, and what `run.json` tells of it."""
+"""A training run: its parts, its start, and its facts in `run.json`."""
 
 import platform
 import shlex
@@ -23,7 +23,7 @@ from ae_run.training import checkpoints, precision
 
 @dataclass
 class Run:
-    """What a training run consists of."""
+    """The parts of a training run."""
 
     config: Config
     model: Autoencoder
@@ -47,14 +47,14 @@ def start(
     label: str,
     overrides: Sequence[str],
 ) -> Run:
-    """Build the model, check what can be checked, then create or open the run folder.
+    """Build the model, check the config against it and the data, create or open the run folder.
 
     Args:
         config: of the run.
-        dataset: what `config.data` gives.
+        dataset: the data set of `config.data`.
         folder: to resume in; None creates `config.run_dir`, or a new one below `outputs/`.
-        label: `<data>-<model>`, as they were called on the command line.
-        overrides: the command line.
+        label: `<data>-<model>`, the options' names on the command line.
+        overrides: of the command line.
 
     Raises:
         UserError: the model does not fit the data, the device does not exist, or the folder
@@ -62,7 +62,7 @@ def start(
     """
     device = devices.resolve(config.device)
     if device.type == "mps" and config.train.precision == "float64":
-        raise UserError("train.precision=float64: not on device=mps; choices there: auto, float32")
+        raise UserError("train.precision=float64: not on device=mps; choices: auto, float32")
     known: dict[str, Any] = {}
     if folder is not None and folder.has("run.json"):
         known = folder.read_json("run.json")
@@ -116,11 +116,11 @@ def _data_line(dataset: Dataset) -> str:
         f"split {facts['train']} / {facts['validation']} / {facts['test']}"
     )
     twins = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in dataset.twins.items())
-    return f"{line}; exact twins: {twins}" if any(dataset.twins.values()) else line
+    return f"{line}; exact duplicates: {twins}" if any(dataset.twins.values()) else line
 
 
 def training_facts(run: Run) -> dict[str, Any]:
-    """What `run.json` tells of a finished training."""
+    """The facts of a finished training for `run.json`."""
     progress, _ = checkpoints.load_resume(run.folder)
     seconds = [row["train_seconds"] for row in progress.history]
     # The first epoch warms up allocators and caches.
@@ -134,21 +134,25 @@ def training_facts(run: Run) -> dict[str, Any]:
 
 
 def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
-    """Refuse other data than the run began with."""
+    """Refuse data other than the run was started with.
+
+    Raises:
+        UserError: the run has no trained model, or was trained on other images or splits.
+    """
     known = folder.read_json("run.json").get("data")
     if known is None:
-        raise UserError(f"{folder.path}: holds no trained model of its own")
+        raise UserError(f"{folder.path}: contains no trained model")
     if known["fingerprint"] != dataset.fingerprint:
         key = "path" if "path" in folder.read_yaml("config.yaml")["data"] else "root"
         raise UserError(
-            f"{folder.path}: data.name={known['name']} gives other images or splits than this run "
-            f"began with (fingerprint {dataset.fingerprint[:9]}, not {known['fingerprint'][:9]}); "
-            f"give data.{key} of the data it was trained on"
+            f"{folder.path}: data.name={known['name']} gives other images or splits than the run "
+            f"was trained on (fingerprint {dataset.fingerprint[:9]}, not "
+            f"{known['fingerprint'][:9]}); set data.{key} to its data"
         )
 
 
 def _check_monitor(run: Run) -> None:
-    """Refuse a `train.monitor` that the model has no score of."""
+    """Refuse a `train.monitor` that is none of the model's scores."""
     known = sorted(run.model.score_names())
     if run.monitor not in known:
         raise UserError(
@@ -163,7 +167,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_revision() -> str | None:
-    """The checkout's commit, with `+changes` where it has uncommitted ones; None elsewhere."""
+    """The checkout's commit, with `+changes` if it has uncommitted ones; None without git."""
     here = Path(__file__).parents[3]
     if not (here / ".git").exists():
         return None

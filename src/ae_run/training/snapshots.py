@@ -1,7 +1,7 @@
-"""What the model makes of the same images while it trains.
+"""Snapshots: reconstructions of the same images over the course of training.
 
-The images are of the validation split (of training where there is none): only evaluation opens
-the test split. They are kept in the run folder's `snapshots.npz`, which is replaced in one step.
+The images are from the validation split, or from training if there is none: only evaluation opens
+the test split. They are kept in the run folder's `snapshots.npz`, which is replaced atomically.
 """
 
 from functools import cached_property
@@ -19,7 +19,7 @@ from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 
 class Snapshots:
-    """Takes and keeps snapshots of a run."""
+    """Takes the snapshots of a run and saves them."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Snapshots:
 
     @cached_property
     def _pair(self) -> tuple[Tensor, Tensor]:
-        """Corrupted and clean images (m, C, H, W), drawn once for all epochs."""
+        """Corrupted and clean images (m, C, H, W), the same in all epochs."""
         images, count = (
             DeviceImages(self._images, self._device, self._dtype),
             self._config.evaluate.grid,
@@ -47,15 +47,15 @@ class Snapshots:
         return next(pairs(images, corrupt, keys, min(count, len(images))))
 
     def due(self, epoch: int) -> bool:
-        """Whether the config asks for one after this epoch."""
+        """Whether the config asks for a snapshot after this epoch."""
         return self._every is not None and epoch % self._every == 0
 
     @torch.no_grad()
     def take(self, model: Autoencoder, epoch: int) -> None:
         """Add the reconstructions (m, C, H, W) after an epoch to the file.
 
-        To be called before the epoch counts as finished: an epoch that is repeated after a
-        crash replaces its own snapshot, and whatever came after it.
+        Call it before the epoch counts as finished: an epoch repeated after a crash replaces its
+        own snapshot and all later ones.
         """
         model.eval()
         x_in, target = self._pair
@@ -70,9 +70,9 @@ class Snapshots:
 
 
 def read(folder: RunFolder) -> dict[str, np.ndarray]:
-    """The snapshots of a run; empty where it has none.
+    """The snapshots of a run; empty if it has none.
 
-    `images` (E, m, C, H, W) after the `epochs` (E,), and what went in, `target` and `input`
-    (m, C, H, W); all images uint8.
+    The outputs `images` (E, m, C, H, W) after the `epochs` (E,), and the clean `target` and the
+    corrupted `input` (m, C, H, W); all images are uint8.
     """
     return folder.read_arrays(SNAPSHOTS) if folder.has(SNAPSHOTS) else {}

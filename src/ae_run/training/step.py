@@ -1,4 +1,4 @@
-"""One training step. Nothing in it waits for the device, and all it needs lies there already."""
+"""One training step: its data is already on the device, and it never waits for the device."""
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,11 @@ from ae_run.schema import CorruptionConfig
 
 
 class Corruptor:
-    """Corrupts training images: with new noise each time, or with an image's own (`fixed`)."""
+    """Corrupts training images with fresh noise, or with each image's own noise (`fixed`)."""
 
     def __init__(self, config: CorruptionConfig, images: DeviceImages) -> None:
         self.generator = torch.Generator(images.device)
-        """Where new noise comes from; to be seeded by the caller."""
+        """The source of fresh noise; the caller seeds it."""
         self._keys = images.keys() if corruptions.is_fixed(config) else None
         self._corrupt = (
             corruptions.build(config)
@@ -25,14 +25,14 @@ class Corruptor:
         )
 
     def __call__(self, target: Tensor, index: Tensor) -> Tensor:
-        """Images (B, C, H, W) at positions int64 (B,) → the same, corrupted."""
+        """Corrupt images (B, C, H, W), whose positions are `index`, int64 (B,)."""
         if self._keys is None:
             return self._corrupt(target, GeneratorNoise(self.generator))
         return self._corrupt(target, KeyedNoise(self._keys.index_select(0, index)))
 
 
 class Step:
-    """Takes a step on the images at given positions, with new noise each time."""
+    """Takes a training step on the images at given positions."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Step:
         images: DeviceImages,
     ) -> None:
         self.names: list[str] = []
-        """The loss terms, and `total`; known from the first step on."""
+        """The names of the loss terms, and `total`; known after the first step."""
         self.optimizer = optimizer
         self._seed, self._settings = config.seed, config.train
         self._bfloat16 = precision == "bfloat16"
@@ -52,11 +52,11 @@ class Step:
 
     @property
     def generators(self) -> list[torch.Generator]:
-        """Where its random numbers come from, but for the default generator."""
+        """The generators that a step draws from, except the default one."""
         return [self._corrupt.generator]
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
-        """Seed what is random in an epoch, counted from 1.
+        """Seed the generators for an epoch, counted from 1.
 
         Returns:
             Its batches, as positions of images; the last one may be shorter.
@@ -84,21 +84,21 @@ class Step:
 
 
 def batches(seed: int, epoch: int, images: DeviceImages, size: int) -> list[Tensor]:
-    """All images' positions in an epoch's own order, in batches, on their device."""
+    """The positions of all images in the epoch's random order, in batches, on their device."""
     order = torch.randperm(len(images), generator=generator(seed, "order", epoch))
     parts = list(torch.split(order.to(images.device), size))
     if len(parts) > 1 and len(parts[-1]) == 1:
-        # Batch normalisation has no variance over one image.
+        # Batch normalisation needs a variance, which one image does not have.
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 
 
 def names(losses: LossTerms) -> list[str]:
-    """The loss terms' names, and `total`."""
+    """The names of the loss terms, and `total`."""
     return [*losses.terms, "total"]
 
 
 def summed(losses: LossTerms) -> Tensor:
-    """Each term's sum over the images, and the total's: (terms + 1,)."""
+    """The sums over the images of each term and of the total: (terms + 1,)."""
     columns = [*losses.terms.values(), losses.total]
     return torch.stack([values.detach().sum() for values in columns])

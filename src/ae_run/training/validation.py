@@ -1,4 +1,4 @@
-"""Validation scores of an epoch, under the run's own corruption."""
+"""Validation scores after an epoch, under the run's own corruption."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ class Validator:
 
     @torch.no_grad()
     def scores(self, model: Autoencoder) -> dict[str, float]:
-        """Mean scores; empty where there are no validation images."""
+        """Mean scores; empty without validation images."""
         model.eval()
         torch.manual_seed(derive_seed(self._seed, "validation"))
         meter = Meter()
