@@ -14,6 +14,8 @@ from command_line import FAST, run_process
 
 import ae_run
 
+pytestmark = pytest.mark.slow
+
 MODEL = '''
 """An encoder with a running mean, trained in two stages."""
 

@@ -135,6 +135,7 @@ def test_a_redirect_on_the_web_is_followed(tmp_path):
     assert (tmp_path / "file.gz").read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_many_processes_download_once(tmp_path):
     code = (
         "import sys, pathlib; from ae_run.data import _download; "

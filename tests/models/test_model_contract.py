@@ -116,6 +116,7 @@ OVERFIT = {
 
 
 @pytest.mark.parametrize("choice", [c for c in CHOICES if " " not in c])
+@pytest.mark.slow
 def test_32_images_can_be_overfitted(choice):
     x = digits(32)
     model = build(OVERFIT.get(choice, choice)).train()

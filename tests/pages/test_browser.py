@@ -9,6 +9,8 @@ import pytest
 from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
 QUIET = (

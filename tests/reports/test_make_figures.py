@@ -56,6 +56,7 @@ def _tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_tiny")
+@pytest.mark.slow
 def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["--seeds", "2", "--jobs", "1", "--commit-reference"]
     assert cli.main(command) == 0
@@ -190,6 +191,7 @@ def test_full_runs_are_taken_where_they_are_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_tiny")
+@pytest.mark.slow
 def test_another_machine_goes_on_with_what_was_packed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +216,7 @@ def test_another_machine_goes_on_with_what_was_packed(
 
 
 @pytest.mark.usefixtures("_tiny")
+@pytest.mark.slow
 def test_a_pack_leaves_out_what_has_no_room(tmp_path: Path) -> None:
     assert cli.main(["--seeds", "1", "--jobs", "1"]) == 0
     report, maker = spec.load("tiny"), Maker(Store(cli.ROOT), "quick", 1)
@@ -248,6 +251,7 @@ figures: []
 """
 
 
+@pytest.mark.slow
 def test_a_run_takes_its_weights_from_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,6 +269,7 @@ def test_a_run_takes_its_weights_from_another(
     assert "[2/2]" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_is_not_started_when_the_one_before_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from ae_run.reports import cli, spec
 
+pytestmark = pytest.mark.slow
+
 _SEARCHED = """
 title: Searched
 author: nobody

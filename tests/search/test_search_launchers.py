@@ -13,6 +13,9 @@ pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="needs hydra
 LAUNCH = ("-m", "hydra/launcher=submitit_local", *FAST, SPACE, "search.name=s", "worker=range(2)")
 
 
+pytestmark = pytest.mark.slow
+
+
 def launched(*args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ae_run", *LAUNCH, *args]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

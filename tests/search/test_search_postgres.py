@@ -19,6 +19,8 @@ from search_helpers import FAST, SPACE, leaves, start, trials, wait_for
 
 from ae_run.search.storage import open_storage, split_password
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "s3/c:r t%"
 QUOTED = "s3%2Fc%3Ar%20t%25"
 LONG = ("data.limit=400", "train.epochs=6", "train.batch_size=16")

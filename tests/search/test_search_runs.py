@@ -144,6 +144,7 @@ def test_samplers_by_name(sampler, cli):
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "successive_halving"])
+@pytest.mark.slow
 def test_a_trial_that_starts_badly_is_pruned_before_its_last_epoch(pruner, cli):
     # Learning rates as from a lottery: nearly nothing, or a good one.
     line = (
@@ -219,6 +220,7 @@ def test_a_search_whose_first_trials_all_fail_stops_and_says_why(cli):
     assert states(trials()).count(TrialState.WAITING) == 25
 
 
+@pytest.mark.slow
 def test_a_timeout_is_a_total_and_starts_no_trial_after_it(cli):
     line = (*FAST, SPACE, NAME, "search.n_trials=500", "search.workers=1")
     result = cli(*line, "search.timeout=6")
@@ -230,6 +232,7 @@ def test_a_timeout_is_a_total_and_starts_no_trial_after_it(cli):
     assert "RUNNING" not in {t.state.name for t in trials()}
 
 
+@pytest.mark.slow
 def test_a_probe_search_tunes_a_classifier_on_frozen_codes(cli):
     assert cli("data.limit=300", "train.epochs=2", "evaluate=quick", "run_dir=encoder").code == 0
     before = Path("encoder/metrics.json").read_bytes()

@@ -57,6 +57,7 @@ def running() -> int:
     return sum(t.state == TrialState.RUNNING for t in trials())
 
 
+@pytest.mark.slow
 def test_killed_five_times_a_search_ends_with_every_trial_once():
     line = (*LINE, *LONG, "search.n_trials=12")
     chance = random.Random(0)
@@ -86,6 +87,7 @@ def test_killed_five_times_a_search_ends_with_every_trial_once():
     assert done.items() <= {t.number: t.values for t in found if t.values}.items()
 
 
+@pytest.mark.slow
 def test_a_killed_workers_trial_is_tried_again_once_with_its_values():
     process = start(*LINE, *LONG, "search.n_trials=4")
     wait_for(lambda: any(t.user_attrs.get("owner") and t.params for t in trials()))
@@ -104,6 +106,7 @@ def test_a_killed_workers_trial_is_tried_again_once_with_its_values():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
     line = (*LINE, *LONG, "search.n_trials=3", "train.epochs=40")
     process = start(*line)
@@ -121,6 +124,7 @@ def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
     assert subprocess_run(*line, "search.n_trials=1") == 0
 
 
+@pytest.mark.slow
 def test_one_worker_in_the_launchers_own_process_is_killed_stopped_and_resumed():
     line = (*LINE, *LONG, "search.workers=1", "search.n_trials=2", "train.epochs=40")
     process = start(*line)
@@ -231,6 +235,7 @@ def test_the_lock_of_a_folder_tells_whether_its_owner_is_alive(tmp_path):
         assert is_dead(owner(tmp_path)) is False
 
 
+@pytest.mark.slow
 def test_two_at_once_fill_a_study_once():
     first, second = start(*LINE, "search.n_trials=5"), start(*LINE, "search.n_trials=5")
     for process in (first, second):

@@ -36,6 +36,7 @@ def steady(rows: list[dict]) -> list[dict]:
     return [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in rows]
 
 
+@pytest.mark.slow
 def test_thirty_two_images_can_be_learned_by_heart():
     run = make(
         "a",
@@ -83,6 +84,7 @@ def test_stopping_after_any_epoch_and_resuming_changes_nothing(options):
         assert len(list(csv.DictReader(file))) == len(whole) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes_to_the_same_bytes():
     args = ["data.limit=400", "train.epochs=12", "train.batch_size=16", "evaluate=quick"]
     command = [sys.executable, "-m", "ae_run", *args]
@@ -105,6 +107,7 @@ def test_a_killed_process_resumes_to_the_same_bytes():
     assert Path("cut/metrics.json").read_text() == Path("whole/metrics.json").read_text()
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_after_the_step_and_says_how_to_go_on():
     command = [sys.executable, "-m", "ae_run", "train.epochs=100000", "run_dir=run"]
     process = subprocess.Popen(
