@@ -42,7 +42,7 @@ def why_not(run: Run) -> str | None:
     """Why a run cannot be batched with other seeds, or None if it can."""
     settings = run.config.train
     if not run.model.batchable:
-        return f"model {run.config.model.name} has several stages, or a gradient in its loss"
+        return f"model {run.config.model.name} has several stages, or gradients in its loss"
     if settings.patience is not None or settings.plateau is not None:
         return "train.patience and train.plateau stop each seed at its own epoch"
     if settings.snapshot_every is not None:
