@@ -4,8 +4,10 @@ The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
     components, schema  a name → its Python file; types and base classes of configs
-    run_folder          a run's files: locked, replaced in one step, marked as current; saved_config
-    devices, randomness where to compute; generators by (seed, purpose, epoch)
+    run_folder          a run's files: locked, replaced in one step, marked as current
+    saved_config        configs of older versions, upgraded
+    devices             which device, its name and memory
+    randomness          generators by (seed, purpose, epoch)
     processes           child processes and stop signals on every platform
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
@@ -13,12 +15,15 @@ The rooms, in the order in which they may import each other:
     config              the root schema: compose, validate, change
     drawing             what figures and pages share: style, grids, scatter plots, a run's arrays
     figures, pages      one file per section of figures; the pages of runs, searches and reports
-    training            run (start), loop (fit), step, batched and replicas, checkpoints
+    training            run (start), precision and threads, loop (fit), step, batched and
+                        replicas (several seeds), checkpoints
     evaluation          scores on test, and every array that a figure needs
-    scoring, recording  a folder's weights meet the test set; how a task ends, in run.json
-    task_table, job     the tasks by name; a command line and a run folder → one validated job
+    scoring             a folder's best weights on the test set
+    recording           how a task ends: status and times in run.json
+    task_table          the tasks by name, and what each may change in a saved run
+    job                 a command line and a run folder (resume=, run=) → one validated job
     tasks               train, evaluate, figures, report
-    search              task=search: plan, workers, trials, storage, result
+    search              task=search: plan, workers (starts them), worker (is one), trial, storage
     reports             scripts/make_figures.py: the student reports, number by number
     help_page, cli      --help; argv → Hydra → job → task → exit code
 """

@@ -123,7 +123,7 @@ def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
         may = ("evaluate", "figures", "device", "search", "experiment")
         if _is_of_runs(line) and key.partition(".")[0] not in may:
             raise UserError(f"{key}: cannot change for run={job.folder.path}; it is trained")
-    saved = job.folder.read_yaml("config.yaml") | PLAIN_TASK
+    saved = job.folder.read_config() | PLAIN_TASK
     mine = {key: raw[key] for key in ("evaluate", "figures", "device")}
     label = str(job.folder.read_json("run.json").get("label", job.folder.path.parent.name))
     return saved | mine, label
