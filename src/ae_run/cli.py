@@ -236,7 +236,8 @@ def _job(cfg: "DictConfig") -> int:
         if not isinstance(name, str) or name not in TASKS:
             raise UserError(messages.unknown(f"task={name}", str(name), TASKS, "task"))
         task = TASKS[name]
-        task.load()(job_for(task, raw, overrides, choices))
+        job = job_for(task, raw, overrides, choices)
+        task.load()(job)
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

@@ -51,6 +51,7 @@ def test_a_pretraining_stage_changes_its_own_layers_only(tied):
     names = []
     for level, stage in enumerate(model.stages()):
         names.append(stage.name)
+        stage.begin()
         before = {key: value.clone() for key, value in model.state_dict().items()}
         train(stage, x, 2)
         changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}

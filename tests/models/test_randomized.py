@@ -16,6 +16,7 @@ def moved(choice: str, count: int = 100):
     model, x = build(choice), digits(count)
     stages = []
     for stage in model.stages():
+        stage.begin()
         before = {key: value.clone() for key, value in model.state_dict().items()}
         train(stage, x, 3)
         after = model.state_dict()
