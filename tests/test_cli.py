@@ -136,7 +136,7 @@ def test_a_sweep_continues_after_a_failed_job_and_ends_with_the_worst_code(cli, 
     result = cli("-m", *FAST, "train.lr=-1,1e-3")
     assert result.code == 2
     assert "train.lr=-1" in result.err
-    runs = list((tmp_path / "outputs").glob("digits-conv_ae/*/metrics.json"))
+    runs = list((tmp_path / "outputs").glob("sweep/*/*/metrics.json"))
     assert len(runs) == 1
     assert {path.name for path in tmp_path.iterdir()} <= {"outputs", "cache"}
 

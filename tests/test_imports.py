@@ -18,7 +18,7 @@ ORDER = (
     *("errors", "messages", "components", "schema", "saved_config", "run_folder", "randomness"),
     *("devices", "processes", "corruptions", "images", "meter", "data", "models", "config"),
     *("drawing", "figures", "pages", "training", "evaluation", "scoring", "recording"),
-    *("task_table", "job", "tasks", "search", "reports", "help_page", "cli"),
+    *("task_table", "job", "tasks", "search", "reports", "sweep", "help_page", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

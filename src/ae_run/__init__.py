@@ -25,6 +25,7 @@ The rooms, in the order in which they may import each other:
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers (starts them), worker (is one), trial, storage
     reports             scripts/make_figures.py: the student reports, number by number
+    sweep               a sweep's folder, the names of its runs, its table
     help_page, cli      --help; argv → Hydra → job → task → exit code
 """
 

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,6 +169,8 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from ae_run.sweep import Sweep
+
     codes: list[int] = []
 
     def job(cfg: "DictConfig") -> int:
@@ -183,7 +185,8 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     decorated = hydra.main(
         version_base="1.3", config_path=str(components.conf_dir()), config_name="config"
     )(job)
-    with _environment(args):
+    sweep = Sweep(args) if {"-m", "--multirun"} & set(args) else None
+    with _environment([*args, *(sweep.args if sweep else ())]):
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
@@ -196,6 +199,9 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
             codes.append(stopped.code)
         except SystemExit as end:  # argparse, and Hydra after printing a help text
             codes.append(end.code if isinstance(end.code, int) else 2 if end.code else 0)
+        finally:
+            if sweep is not None:
+                sweep.finish()
     return max(codes, default=0)
 
 
@@ -222,6 +228,7 @@ def _job(cfg: "DictConfig") -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from ae_run.job import job_for
+    from ae_run.sweep import recorded
 
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
@@ -236,8 +243,9 @@ def _job(cfg: "DictConfig") -> int:
         if not isinstance(name, str) or name not in TASKS:
             raise UserError(messages.unknown(f"task={name}", str(name), TASKS, "task"))
         task = TASKS[name]
-        job = job_for(task, raw, overrides, choices)
-        task.load()(job)
+        with recorded(hydra_config, raw) if sweep else nullcontext():
+            job = job_for(task, raw, overrides, choices)
+            task.load()(job)
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

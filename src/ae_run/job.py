@@ -20,8 +20,6 @@ class Job:
     """A validated config with facts from the command line."""
 
     config: Config
-    raw: dict[str, Any]
-    """The same as plain containers, for the search."""
     overrides: list[str]
     label: str
     """`<data>-<model>`, the options' names on the command line."""
@@ -60,7 +58,7 @@ def job_for(
     config = validate(raw, _touched(overrides), task.checks_components)
     if label is None:
         label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
-    return Job(config, raw, list(overrides), label, folder, choices)
+    return Job(config, list(overrides), label, folder, choices)
 
 
 def _key(override: str) -> str:

@@ -32,6 +32,7 @@ from search_helpers import (
 
 from ae_run import components, data
 from ae_run.config import validate
+from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import study
 from ae_run.search.config import SearchConfig
@@ -284,6 +285,16 @@ def new_queue(folder: Path, opened: Opened | None = None) -> study.TrialQueue:
     options = SearchConfig.model_validate(content | {"space": "[a=float(0,1)]"})
     opened = opened or open_storage(None, None, folder, 0)
     return study.open_study(opened, folder, "s", options, 0, 4)
+
+
+def test_a_study_is_identified_by_its_values_not_by_how_numbers_are_written(tmp_path):
+    queue = new_queue(tmp_path)
+    queue.identify({"train.min_delta": "0", "seed": "0"})
+    queue.identify({"train.min_delta": "0.0", "seed": "0"})
+    with pytest.raises(UserError, match=r"train\.min_delta is 0 there, 0\.1 here; give"):
+        queue.identify({"train.min_delta": "0.1", "seed": "0"})
+    with pytest.raises(UserError, match="seed is 0 there, absent here"):
+        queue.identify({"train.min_delta": "0"})
 
 
 def test_a_study_gives_no_more_trials_than_wait(tmp_path):

@@ -2,10 +2,11 @@
 
 import pytest
 from command_line import Result
+from helpers.configs import configured
 
 from ae_run.errors import UserError
 from ae_run.search.parameters import Choice, FloatRange, IntRange
-from ae_run.search.space import apply, overrides, parse
+from ae_run.search.space import overrides, parse, value_at
 
 LINE = (
     "[train.lr=log(1e-4,1e-1), model.latent_dim=int(2,10),train.optimizer=choice(adam,sgd),"
@@ -39,17 +40,16 @@ def test_conditions_come_after_what_they_depend_on():
 
 
 def test_values_reach_into_lists_and_become_overrides_that_hydra_reads():
-    raw = {"model": {"channels": [8, 16, 32], "name": "x"}, "train": {"lr": 1.0}}
-    chosen = {"model.channels.1": 64, "train.lr": 3.364e-05, "model.name": "a b"}
-    assert apply(raw, chosen) == {
-        "model": {"channels": [8, 64, 32], "name": "a b"},
-        "train": {"lr": 3.364e-05},
-    }
-    assert raw["model"]["channels"] == [8, 16, 32]
-    assert overrides(raw, chosen) == [
+    config = configured("model.channels=[8,16,32]")
+    chosen = {"model.channels.1": 64, "train.lr": 3.364e-05, "train.init_from": "a b"}
+    changed = config.changed(chosen)
+    assert value_at(changed, "model.channels") == [8, 64, 32]
+    assert value_at(changed, "model.channels.1") == 64
+    assert value_at(config, "model.channels") == [8, 16, 32]
+    assert overrides(changed, chosen) == [
         "model.channels=[8,64,32]",
         "train.lr=3.364e-05",
-        "model.name='a b'",
+        "train.init_from='a b'",
     ]
 
 

@@ -15,12 +15,14 @@ import pytest
 import torch
 from training_runs import CPU, make
 
+from ae_run import processes
 from ae_run.config import PlateauConfig
 from ae_run.errors import Interrupted, RunFailed, UserError
 from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, conv_ae
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, fit
+from ae_run.training.interrupts import stop_requests
 from ae_run.training.loop import is_plateau
 from ae_run.training.run import start
 from ae_run.training.step import Corruptor, batches
@@ -124,6 +126,15 @@ def test_ctrl_c_stops_after_the_step_and_says_how_to_go_on():
     assert "finished epoch" in err
     assert "Traceback" not in err
     assert RunFolder(Path("run")).read_json("run.json")["status"] == "interrupted"
+
+
+def test_every_stop_signal_of_the_platform_is_a_request(monkeypatch):
+    signals = (*processes.stop_signals(), signal.SIGUSR1)  # as Windows has one more
+    monkeypatch.setattr(processes, "stop_signals", lambda: signals)
+    for number in signals:
+        with stop_requests() as stop:
+            signal.raise_signal(number)
+        assert stop.signal_number == number
 
 
 def test_a_stop_request_raises_after_the_step():

@@ -36,6 +36,7 @@ class Plan:
 
     job: Job
     config: Config
+    """Of its runs, before any value is searched."""
     label: str
     """`<data>-<model>`."""
     options: SearchConfig
@@ -44,8 +45,6 @@ class Plan:
     space: Space
     name: str
     folder: RunFolder
-    raw: dict[str, Any]
-    """The config of its runs."""
     overrides: list[str]
     """Of its runs."""
     workers: int
@@ -56,7 +55,8 @@ class Plan:
     def epochs(self) -> int:
         """Epochs of a trial that is not pruned, unless `train.epochs` is searched."""
         if self.options.objective == "probe":
-            return int(self.raw["evaluate"]["probe"]["mlp"]["epochs"])
+            assert self.config.evaluate.probe is not None
+            return self.config.evaluate.probe.mlp.epochs
         return self.config.train.epochs
 
     @property
@@ -79,15 +79,15 @@ def make(job: Job) -> Plan:
     if options.storage is not None:
         url, password = storage.split_password(options.storage)
         options = options.model_copy(update={"storage": url})
-    raw, label, data_name = job.raw | PLAIN_TASK, job.label, job.choices.get("data", "data")
+    config, label = job.config.model_copy(update=PLAIN_TASK), job.label
+    data_name = job.choices.get("data", "data")
     if options.objective == "probe":
-        raw, label = _of_encoder(job, raw)
-        data_name = raw["data"]["name"]
+        config, label = _of_encoder(job)
+        data_name = config.data.name
     elif job.folder is not None:
         raise UserError(f"run={job.folder.path}: only with search.objective=probe")
-    config = validate(raw)
     searched = space.parse(options.space)
-    _check_values(searched, raw, PROBE if options.objective == "probe" else "")
+    _check_values(searched, config, PROBE if options.objective == "probe" else "")
     points = samplers.check(options, searched)
     if points is not None:
         options = options.model_copy(update={"n_trials": min(points, options.n_trials)})
@@ -103,14 +103,13 @@ def make(job: Job) -> Plan:
         space=searched,
         name=name,
         folder=RunFolder(Path("outputs") / "search" / name),
-        raw=raw,
         overrides=[line for line in job.overrides if _is_of_runs(line)],
         workers=workers,
         threads=threads,
     )
 
 
-def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _of_encoder(job: Job) -> tuple[Config, str]:
     """The encoder's own config with this command's `evaluate`, and its label."""
     if job.folder is None:
         raise UserError(
@@ -123,10 +122,10 @@ def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
         may = ("evaluate", "figures", "device", "search", "experiment")
         if _is_of_runs(line) and key.partition(".")[0] not in may:
             raise UserError(f"{key}: cannot change for run={job.folder.path}; it is trained")
-    saved = job.folder.read_config() | PLAIN_TASK
-    mine = {key: raw[key] for key in ("evaluate", "figures", "device")}
+    mine = job.config.dump()
+    mine = {key: mine[key] for key in ("evaluate", "figures", "device")}
     label = str(job.folder.read_json("run.json").get("label", job.folder.path.parent.name))
-    return saved | mine, label
+    return validate(job.folder.read_config() | PLAIN_TASK | mine), label
 
 
 def _is_of_runs(override: str) -> bool:
@@ -149,25 +148,23 @@ def _workers_and_threads(config: Config, options: SearchConfig, device: str) -> 
     return workers, config.train.threads or max(1, cores // workers)
 
 
-def _check_values(searched: Space, raw: Mapping[str, Any], prefix: str) -> None:
+def _check_values(searched: Space, config: Config, prefix: str) -> None:
     """Refuse keys that do not exist and bounds that the config's own rules refuse.
 
     Args:
         searched: the space.
-        raw: the composed config.
+        config: of the runs.
         prefix: only keys below it may be searched; "" for all that make up a run.
 
     Raises:
         UserError: one message for all of them.
     """
-    wrong = [line for p in searched for line in _wrong_values(p, searched, raw, prefix)]
+    wrong = [line for p in searched for line in _wrong_values(p, searched, config, prefix)]
     if wrong:
         raise UserError("\n        ".join(dict.fromkeys(wrong)))
 
 
-def _wrong_values(
-    p: Parameter, searched: Space, raw: Mapping[str, Any], prefix: str
-) -> Iterator[str]:
+def _wrong_values(p: Parameter, searched: Space, config: Config, prefix: str) -> Iterator[str]:
     if not prefix and any(p.key == f or p.key.startswith(f"{f}.") for f in _FIXED):
         yield f"search.space: {p.key}: cannot be searched; trials would not be comparable"
         return
@@ -175,9 +172,9 @@ def _wrong_values(
         yield f"search.space: {p.key}: with search.objective=probe keys must begin with {prefix}"
         return
     try:
-        old = space.value_at(raw, p.key)
+        old = space.value_at(config, p.key)
     except (KeyError, IndexError, ValueError, TypeError):
-        guess = nearest_key(p.key, [k for k in flatten(raw) if k.startswith(prefix)])
+        guess = nearest_key(p.key, [k for k in flatten(config.dump()) if k.startswith(prefix)])
         hint = f"; did you mean '{guess}'?" if guess else ""
         yield f"search.space: {p.key}: no such key{hint}"
         return
@@ -191,7 +188,7 @@ def _wrong_values(
             values[parent.when[0]] = parent.when[1]
             parent = next(q for q in searched if q.key == parent.when[0])
         try:
-            validate(space.apply(raw, values))
+            config.changed(values)
         except UserError as error:
             yield f"search.space: {error}"
             return
@@ -199,22 +196,22 @@ def _wrong_values(
 
 def identity(plan: Plan, dataset: Dataset) -> dict[str, str]:
     """What tells this search from any other: key → value, all as text."""
-    searched = {p.key for p in plan.space}
+    config, searched = plan.config.dump(), {p.key for p in plan.space}
     facts = {f"search.space {p.key}": p.summary() for p in plan.space}
     for name in ("objective", "direction", "also_minimize"):
         facts[f"search.{name}"] = str(getattr(plan.options, name))
     for group in ("data", "corruption", "model", "train"):
-        for key, value in _leaves(plan.raw[group], f"{group}."):
+        for key, value in _leaves(config[group], f"{group}."):
             if key not in searched and key not in _ELSEWHERE:
                 facts[key] = str(value)
     if plan.options.objective == "probe":
         assert plan.encoder is not None
         weights = (plan.encoder / "model.safetensors").read_bytes()
         facts["encoder"] = hashlib.sha256(weights).hexdigest()[:12]
-        for key, value in _leaves(plan.raw["evaluate"]["probe"]["mlp"], PROBE):
+        for key, value in _leaves(config["evaluate"]["probe"]["mlp"], PROBE):
             if key not in searched:
                 facts[key] = str(value)
-    facts["seed"] = str(plan.raw["seed"])
+    facts["seed"] = str(plan.config.seed)
     facts["data fingerprint"] = dataset.fingerprint[:12]
     return facts
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ae_run.config import validate
 from ae_run.errors import Interrupted
 from ae_run.job import Job
 from ae_run.run_folder import RunFolder
@@ -55,19 +54,16 @@ def _train(plan: Plan, params: Values, facts: dict[str, Any], path: Path) -> Non
     """Run `task=train` in a folder that it resumes if it was stopped there."""
     from ae_run import tasks
 
-    raw = space.apply(plan.raw, params)
+    config = plan.config.changed(params)
     changed: Values = {}
     if plan.options.refit == "train+validation":
         changed |= {"data.validation_fraction": 0.0, "train.patience": None}
-        if raw["train"]["schedule"] == "constant":
+        if config.train.schedule == "constant":
             # Other schedules need all their epochs for the rate to fall. This one stops at the
             # best epoch, which could not be found without validation images.
             changed["train.epochs"] = facts["best_epoch"]
-    raw = space.apply(raw, changed)
     folder = RunFolder.open(str(path), "search.refit") if path.is_dir() else None
-    if folder is None:
-        raw |= {"run_dir": str(path)}
-    config = validate(raw)
+    config = config.changed(changed | ({"run_dir": str(path)} if folder is None else {}))
     ended = folder is not None and folder.has("report.html")
     plan.folder.say(
         "\nthe best run:"
@@ -75,8 +71,8 @@ def _train(plan: Plan, params: Values, facts: dict[str, Any], path: Path) -> Non
         else f"\nthe best run again, on {plan.options.refit.replace('+', ' + ')}, "
         f"{config.train.epochs} epochs"
     )
-    lines = [*plan.overrides, *space.overrides(plan.raw, params | changed)]
-    tasks.train(Job(config, raw, lines, plan.label, folder))
+    lines = [*plan.overrides, *space.overrides(config, params | changed)]
+    tasks.train(Job(config, lines, plan.label, folder))
 
 
 def _evaluate(plan: Plan, params: Values, path: Path) -> None:
@@ -91,11 +87,11 @@ def _evaluate(plan: Plan, params: Values, path: Path) -> None:
         shutil.copytree(plan.encoder, new, ignore=keep)
         new.rename(path)
     folder = RunFolder(path)
-    raw = space.apply(plan.raw, params)
-    raw["evaluate"]["probe"]["classifiers"] = ["softmax", "mlp"]
+    both = {"evaluate.probe.classifiers": ["softmax", "mlp"]}
+    config = plan.config.changed(params | both)
     plan.folder.say("\nthe best classifier on test")
-    lines = space.overrides(plan.raw, params)
-    tasks.evaluate(Job(validate(raw), raw, lines, plan.label, folder))
+    lines = space.overrides(config, params)
+    tasks.evaluate(Job(config, lines, plan.label, folder))
     for name, scores in folder.read_json("metrics.json").get("probe", {}).items():
         plan.folder.say(f"{name:<12}{scores['accuracy']:>12.4f} accuracy on test")
     plan.folder.say(f"evaluated  {shlex.quote(str(path))}")

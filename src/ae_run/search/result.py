@@ -135,7 +135,8 @@ def _facts(plan: Plan, last: list[FrozenTrial], top: FrozenTrial, seconds: float
 
 def command(plan: Plan, trial: FrozenTrial) -> str:
     """The command that repeats a trial with the same weights, and scores it on test."""
-    args = [*_config_dir(), *plan.overrides, *space.overrides(plan.raw, trial.params)]
+    config = plan.config.changed(trial.params)
+    args = [*_config_dir(), *plan.overrides, *space.overrides(config, trial.params)]
     if plan.options.objective == "probe":
         assert plan.encoder is not None
         return shlex.join(["ae-run", "task=evaluate", f"run={plan.encoder}", *args])
@@ -163,7 +164,7 @@ def _config_dir() -> list[str]:
 
 def _write_best(plan: Plan, top: FrozenTrial) -> None:
     """Write `experiment/best.yaml`: every value of the best run, on the same options."""
-    applied = space.apply(plan.raw, top.params)
+    applied = plan.config.changed(top.params).dump()
     groups = ("data", "corruption", "model", "train", "evaluate")
     lines = [
         "# @package _global_",

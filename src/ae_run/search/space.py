@@ -5,11 +5,11 @@ In YAML a mapping of keys, on the command line a list such as
 as one string. A key may point into a list: `model.channels.0`.
 """
 
-import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ae_run.config import Config
 from ae_run.errors import UserError
 from ae_run.messages import nearest
 from ae_run.search.parameters import Choice, Parameter, Value, parameter, scalar
@@ -116,35 +116,18 @@ def _ordered(space: Space) -> Space:
     return tuple(done)
 
 
-def value_at(raw: Mapping[str, Any], key: str) -> Any:
-    """The config's value at a dotted key; a number is an index into a list."""
-    node: Any = raw
+def value_at(config: Config, key: str) -> Any:
+    """The plain value at a dotted key; a number is an index into a list."""
+    node: Any = config.dump()
     for part in key.split("."):
         node = node[int(part)] if isinstance(node, list) else node[part]
     return node
 
 
-def apply(raw: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:
-    """A copy of the config with these values at their keys."""
-    changed: dict[str, Any] = copy.deepcopy(dict(raw))
-    for key, value in values.items():
-        parent, _, last = key.rpartition(".")
-        node: Any = value_at(changed, parent) if parent else changed
-        node[int(last) if isinstance(node, list) else last] = value
-    return changed
-
-
-def overrides(raw: Mapping[str, Any], values: Mapping[str, Value]) -> list[str]:
-    """The values as overrides for the command line; a list is written whole."""
-    applied = apply(raw, values)
-    lines: dict[str, str] = {}
-    for key in values:
-        path = key.split(".")
-        while path[-1].isdigit():
-            path.pop()
-        whole = ".".join(path)
-        lines[whole] = f"{whole}={_override_text(value_at(applied, whole))}"
-    return list(lines.values())
+def overrides(config: Config, keys: Iterable[str]) -> list[str]:
+    """The config's values at these keys as overrides; a list is written whole."""
+    whole = (re.sub(r"(\.\d+)+$", "", key) for key in keys)
+    return [f"{key}={_override_text(value_at(config, key))}" for key in dict.fromkeys(whole)]
 
 
 def _override_text(value: Any) -> str:

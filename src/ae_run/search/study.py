@@ -61,9 +61,9 @@ class TrialQueue:
             if known is None:
                 self.study.set_user_attr("identity", dict(identity))
                 return
-        if known == identity:
+        keys = [k for k in {**known, **identity} if not _same(known.get(k), identity.get(k))]
+        if not keys:
             return
-        keys = [k for k in {**known, **identity} if known.get(k) != identity.get(k)]
         told = [f"{k} is {_text(known, k)} there, {_text(identity, k)} here" for k in keys[:5]]
         more = f", and {len(keys) - 5} more" if len(keys) > 5 else ""
         raise UserError(
@@ -180,6 +180,16 @@ def open_study(
             pruner=samplers.pruner(options, epochs),
         )
     return TrialQueue(study, opened, folder)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two texts are equal, also as numbers: a study may hold `0` where `0.0` is meant."""
+    if one == other:
+        return True
+    try:
+        return float(one) == float(other)
+    except (TypeError, ValueError):
+        return False
 
 
 def _text(values: Mapping[str, Any], key: str) -> str:

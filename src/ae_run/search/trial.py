@@ -40,7 +40,7 @@ class Objective:
         self._order = order
         self._options = order.options
         self._space = space.parse(order.options.space)
-        self._base = validate(order.raw)
+        self._base = validate(order.config)
         self._dataset = dataset
         self._codes: Splits | None = None
 
@@ -79,9 +79,8 @@ class Objective:
     def _run(
         self, trial: optuna.Trial, folder: RunFolder, chosen: Values, facts: dict[str, Any]
     ) -> float | Sequence[float]:
-        raw = self._order.raw
-        config = validate(space.apply(raw, chosen))
-        lines = [*self._order.overrides, *space.overrides(raw, chosen)]
+        config = self._base.changed(chosen)
+        lines = [*self._order.overrides, *space.overrides(config, chosen)]
         folder.file("overrides.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
         if self._order.encoder is not None:
             pruned = self._probe(trial, config, folder, self._order.encoder, facts)

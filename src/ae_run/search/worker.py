@@ -48,8 +48,8 @@ class Order(Schema):
     folder: Path
     """Of the search."""
     label: str
-    raw: dict[str, Any]
-    """The config of its runs."""
+    config: dict[str, Any]
+    """Of its runs, by `Config.dump`: validating it imports torch, which must wait for `threads`."""
     encoder: Path | None
     overrides: list[str]
     worker: str

@@ -147,7 +147,7 @@ class Workers:
             epochs=plan.epochs,
             folder=plan.folder.path,
             label=plan.label,
-            raw=plan.raw,
+            config=plan.config.dump(),
             encoder=plan.encoder,
             overrides=plan.overrides,
             worker=f"{label}{number}",

@@ -1,4 +1,4 @@
-"""Stop a run after its current step on Ctrl-C or SIGTERM, not in the middle of it."""
+"""Ctrl-C and the other stop signals end a run after its current step, not in the middle of it."""
 
 import signal
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ae_run import processes
 from ae_run.errors import Interrupted
 
 
@@ -40,7 +41,7 @@ def stop_requests() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal_number = number
 
-    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, ask) for number in processes.stop_signals()}
     try:
         yield request
     finally:

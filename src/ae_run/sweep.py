@@ -1,0 +1,214 @@
+"""A sweep: one folder for its runs, each named by its values, and a table sorted by score.
+
+A launcher may run each job in a process or on a machine of its own. What a job needs therefore
+comes with Hydra's config, and what it leaves is a file in the sweep's folder.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ae_run.run_folder import REPLICAS, RunFolder
+
+if TYPE_CHECKING:
+    from hydra.conf import HydraConf
+
+TABLE = "sweep.csv"
+_JOBS = ".jobs"
+"""A file of each job that has ended; the table is made from them."""
+_SCORES = ("nelbo", "mse", "clean_mse", "pca_mse", "mean_image_mse", "psnr_db", "ssim")
+_SHOWN = ("nelbo", "mse", "clean_mse", "pca_mse")
+_TASKS = ("train", "evaluate")
+"""The tasks that leave scores."""
+_LONGEST_NAME = 100
+_BRACKETS = r"[\[\](){}'\" ]"
+
+
+class Sweep:
+    """A sweep's folder, which Hydra makes when the sweep begins."""
+
+    def __init__(self, args: Sequence[str]) -> None:
+        """Choose the folder, `outputs/sweep/<time>-<random>`, unless `hydra.sweep.dir` does.
+
+        Args:
+            args: the command line.
+        """
+        given = [a.partition("=")[2] for a in args if a.startswith("hydra.sweep.dir=")]
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        self.path = Path(given[-1] if given else f"outputs/sweep/{name}")
+        self._made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        fixed = ",".join(f"'{key}'" for key in _fixed(args))
+        self.args = [
+            *([] if given else [f"hydra.sweep.dir={self.path}"]),
+            f"hydra.job.config.override_dirname.exclude_keys=[{fixed}]",
+        ]
+        """To be added to the command line: the folder, and the keys that have one value."""
+
+    def finish(self) -> None:
+        """Print the table; a folder in which no job left anything is removed."""
+        folder = RunFolder(self.path)
+        folder.file("multirun.yaml").unlink(missing_ok=True)  # Hydra's own settings
+        rows = _write_table(folder)
+        if rows:
+            print(_text(rows, folder.file(TABLE)), flush=True)
+            for path in _files(folder):
+                path.unlink(missing_ok=True)
+        for path in (folder.file(_JOBS), *self._made):
+            with suppress(OSError):  # missing, or not empty
+                path.rmdir()
+
+
+def _fixed(args: Sequence[str]) -> list[str]:
+    """The keys that have the same value in every job."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser, keys = OverridesParser.create(), []
+    for arg in args:
+        if "=" in arg and not arg.startswith("-"):
+            with suppress(HydraException):  # composing the config will say what is wrong
+                override = parser.parse_override(arg)
+                if not override.is_sweep_override():
+                    keys.append(override.key_or_group)
+    return keys
+
+
+@contextmanager
+def recorded(hydra: "HydraConf", raw: dict[str, Any]) -> Iterator[None]:
+    """Run a job of a sweep: name its run folder in `raw`, and note how it ends.
+
+    Args:
+        hydra: Hydra's own config of the job.
+        raw: the job's config; a task that leaves no scores is not noted.
+    """
+    if raw["task"] not in _TASKS:
+        yield
+        return
+    sweep, number = RunFolder(Path(hydra.sweep.dir)), hydra.job.num
+    values = _swept(hydra.overrides.task, hydra.job.config.override_dirname.exclude_keys)
+    if raw["task"] == "train":
+        raw["run_dir"] = str(sweep.file(_name(number, values)))
+    row = {"job": number, **values}
+    folder = Path(raw["run_dir"] or raw["run"] or "")
+    try:
+        yield
+    except BaseException as error:
+        row["folder"] = str(folder) if folder.is_dir() else None
+        _note(sweep, row | {"error": " ".join(str(error).split()) or type(error).__name__})
+        raise
+    _note(sweep, row | _scores(RunFolder(folder)) | {"folder": str(folder)})
+
+
+def _swept(overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, str]:
+    """The values of this job that differ between jobs."""
+    pairs = (override.lstrip("+~").partition("=") for override in overrides)
+    return {key: value for key, _, value in pairs if key not in fixed}
+
+
+def _name(number: int, values: Mapping[str, str]) -> str:
+    """`3_latent_dim-8_seed-0`: only characters that no shell and no command line reads apart."""
+    parts = [str(number)]
+    for key, value in values.items():
+        parts.append(f"{_short(key, values)}-{re.sub(_BRACKETS, '', value)}")
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", "_".join(parts))[:_LONGEST_NAME].rstrip("-.")
+
+
+def _short(key: str, keys: Mapping[str, Any]) -> str:
+    """The last part of a dotted key, if no other key ends like it."""
+    leaf = key.rpartition(".")[2]
+    return key if sum(other.rpartition(".")[2] == leaf for other in keys) > 1 else leaf
+
+
+def _scores(folder: RunFolder) -> dict[str, float | None]:
+    """A run's scores; `mse` is that on the input it was trained for, over all of its seeds."""
+    metrics = folder.read_json("metrics.json")
+    seeds = folder.read_json(REPLICAS)["scores"] if folder.has(REPLICAS) else {}
+
+    def score(*path: str) -> float | None:
+        if ".".join(path) in seeds:
+            return float(seeds[".".join(path)]["mean"])
+        found: Any = metrics
+        for part in path:
+            found = found.get(part, {})
+        return float(found) if isinstance(found, int | float) else None
+
+    own = ("denoising", "output") if "denoising" in metrics else ()
+    pca = ("denoising", "pca") if "denoising" in metrics else ("baseline", "pca")
+    return {
+        "nelbo": score("nelbo"),
+        "mse": score(*own, "mse"),
+        "clean_mse": score("mse") if own else None,
+        "pca_mse": score(*pca, "mse"),
+        "mean_image_mse": score("baseline", "mean", "mse"),
+        "psnr_db": score(*own, "psnr_db"),
+        "ssim": score(*own, "ssim"),
+    }
+
+
+def _note(sweep: RunFolder, row: Mapping[str, Any]) -> None:
+    """Keep a job's row, and write the table of all rows so far."""
+    sweep.file(_JOBS).mkdir(parents=True, exist_ok=True)
+    sweep.write_json(f"{_JOBS}/{row['job']}.json", row)
+    _write_table(sweep)
+
+
+def _files(sweep: RunFolder) -> list[Path]:
+    return sorted(sweep.file(_JOBS).glob("[!.]*.json"))
+
+
+def _write_table(sweep: RunFolder) -> list[dict[str, Any]]:
+    """Write the jobs that have ended as CSV, the best first, the failed last; return the rows."""
+    rows = [sweep.read_json(f"{_JOBS}/{path.name}") for path in _files(sweep)]
+    scored = [row for row in rows if "error" not in row]
+    leading = "nelbo" if scored and all(row["nelbo"] is not None for row in scored) else "mse"
+
+    def order(row: Mapping[str, Any]) -> tuple[bool, float, int]:
+        score = row.get(leading)
+        return score is None, score or 0.0, row["job"]
+
+    rows.sort(key=order)
+    used = [name for name in _SCORES if any(row.get(name) is not None for row in rows)]
+    values = dict.fromkeys(k for row in rows for k in row if k not in (*_SCORES, "folder", "error"))
+    header = (*values, *used, "folder", "error")
+    rows = [{key: row.get(key) for key in header} for row in rows]
+    if rows:
+        sweep.write_csv(TABLE, rows)
+    return rows
+
+
+def _text(rows: Sequence[Mapping[str, Any]], table: Path) -> str:
+    """The table for a terminal, then the failed jobs with their reasons."""
+    scored = [row for row in rows if row["error"] is None]
+    failed = [row for row in rows if row["error"] is not None]
+    swept = [key for key in rows[0] if key not in ("job", *_SCORES, "folder", "error")]
+    scores = [name for name in _SHOWN if name in rows[0]]
+    cells = [["job", *(_short(key, rows[0]) for key in swept), *scores]]
+    for row in scored:
+        values = [_shown(row[key]) for key in (*swept, *scores)]
+        cells.append([f"[{row['job']}]", *values])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "",
+        f"sweep: {len(rows)} job{'s' * (len(rows) > 1)}, {len(failed)} failed"
+        + (f"; sorted by {scores[0]} on test, the best first" if scored else ""),
+    ]
+    if scored:
+        lines += [
+            "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
+    lines += [""] if failed else []
+    for row in failed:
+        told = " ".join(f"{key}={row[key]}" for key in swept if row[key] is not None)
+        lines.append(f"failed  [{row['job']}] {told}: {row['error']}")
+    return "\n".join([*lines, "", f"table   {table}"])
+
+
+def _shown(value: float | str | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
