@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -44,7 +45,7 @@ def test_a_run_leaves_every_file_and_says_where(cli):
     folder = result.folder
     assert {path.name for path in folder.iterdir() if path.is_file()} - {".lock"} == FILES
     assert any((folder / "figures").glob("*.png"))
-    for word in ("PCA-10", "mean image", "mse", str(folder / "report.html")):
+    for word in ("PCA-10", "mean image", "MSE", str(folder / "report.html")):
         assert word in result.out
     facts = read(folder, "run.json")
     assert facts["status"] == "finished"
@@ -125,7 +126,7 @@ def test_resuming_a_finished_run_completes_what_is_missing(run, cli):
     assert result.code == 0, result.err
     assert {name: (run / name).read_bytes() for name in before} == before
     assert (run / "report.html").exists()
-    assert "epoch" not in result.out
+    assert not re.search(r"epoch \d", result.out)
     assert result.out.startswith("digits-conv_ae: ")
 
 

@@ -35,7 +35,6 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
 
     Without `training`, the task only reads a run, whose recorded status stays as it was.
     """
-    resume = f"resume with: ae-run resume={shlex.quote(str(folder.path))}"
     before = folder.read_json("run.json")
     started = time.perf_counter()
 
@@ -57,16 +56,16 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
         yield
     except Interrupted as stop:
         record("interrupted")
-        stop.args = (f"{stop}; {_epochs(folder)}; {resume}",)
+        stop.args = (f"{stop}; {_epochs(folder)}; {_next(folder)}",)
         raise
     except KeyboardInterrupt:
         record("interrupted")
-        raise Interrupted(f"stopped; {resume}") from None
+        raise Interrupted(f"stopped; {_next(folder)}") from None
     except OSError as error:
         what = f"{error.filename or folder.path}: {error.strerror or error}"
         with suppress(OSError):  # the disk may be full
             record("failed", error=what)
-        raise RunFailed(f"{what}; {_epochs(folder)}; {resume}") from None
+        raise RunFailed(f"{what}; {_epochs(folder)}; {_next(folder)}") from None
     except Exception as error:
         record("failed", error=str(error))
         if "out of memory" in str(error).lower():
@@ -79,3 +78,13 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
 def _epochs(folder: RunFolder) -> str:
     count = folder.epochs_saved()
     return f"{count} finished epoch{'' if count == 1 else 's'} saved"
+
+
+def _next(folder: RunFolder) -> str:
+    """What to type next: without a finished epoch there is nothing to resume."""
+    if folder.epochs_saved():
+        return f"resume with: ae-run resume={shlex.quote(str(folder.path))}"
+    command = shlex.split(str(folder.read_json("run.json").get("command", "ae-run")))
+    # This folder exists now.
+    again = [part for part in command if not part.startswith("run_dir=")]
+    return f"start again with: {shlex.join(again)}"

@@ -2,7 +2,7 @@
 
 import torch
 
-from ae_run import evaluation, models
+from ae_run import evaluation, headline, models
 from ae_run.config import Config, validate
 from ae_run.data import Dataset
 from ae_run.evaluation import seeds
@@ -17,9 +17,15 @@ _SHOWN = {"latent": None, "convergence": None, "tsne": ()}
 def score(
     folder: RunFolder, config: Config, model: Autoencoder, dataset: Dataset, device: torch.device
 ) -> None:
-    """Load the folder's best weights into the model and score it on the test set."""
+    """Load the folder's best weights into the model, and score it on test.
+
+    `warnings` in `run.json` then says what to try where a baseline is better.
+    """
     checkpoints.load_weights(folder, model)
-    evaluation.evaluate(config, model, dataset, folder, device)
+    metrics = evaluation.evaluate(config, model, dataset, folder, device)
+    best_epoch = folder.read_json("run.json").get("best_epoch")
+    warnings = headline.warnings(metrics, config.train.lr, folder.epochs_saved(), best_epoch)
+    folder.update_json("run.json", warnings=warnings)
     folder.mark("scored")
 
 

@@ -7,7 +7,7 @@ not import torch.
 
 from contextlib import ExitStack
 
-from ae_run import data
+from ae_run import data, headline
 from ae_run.config import Config
 from ae_run.job import Job
 from ae_run.recording import Phases, recorded
@@ -117,25 +117,9 @@ def _folder(job: Job) -> RunFolder:
 
 
 def _say_result(folder: RunFolder) -> None:
-    """Print the scores next to their baselines, and where the results are."""
-    metrics = folder.read_json("metrics.json")
-    pca, mean = metrics["baseline"]["pca"], metrics["baseline"]["mean"]
-    lines = [
-        "",
-        f"{'test':<12}{'this run':>12}{'PCA-' + str(pca['components']):>12}{'mean image':>12}",
-        f"{'mse':<12}{metrics['mse']:>12.5f}{pca['mse']:>12.5f}{mean['mse']:>12.5f}",
-    ]
-    for name, label in (("psnr_db", "PSNR"), ("snr_db", "SNR"), ("ssim", "SSIM")):
-        value = metrics[name]
-        unit = " dB" if name.endswith("_db") else ""
-        lines.append(f"{label:<12}{'-' if value is None else f'{value:.3g}{unit}':>12}")
-    if folder.has(REPLICAS):
-        summary = folder.read_json(REPLICAS)
-        mse = summary["scores"]["mse"]
-        lines += [
-            "",
-            f"over {len(summary['seeds'])} seeds: mse {mse['mean']:.5f} ± {mse['sd']:.5f}",
-        ]
-    lines += ["", f"figures  {folder.file('figures')}", f"page     {folder.file('report.html')}"]
-    lines += [f"folder   {folder.path}"]
-    folder.say("\n".join(lines))
+    """The scores beside their baselines, what to try, and what to open."""
+    replicas = folder.read_json(REPLICAS) if folder.has(REPLICAS) else None
+    lines = ["", headline.table(folder.read_json("metrics.json"), replicas), ""]
+    lines += [f"warning: {text}" for text in folder.read_json("run.json").get("warnings", ())]
+    lines += [f"figures  {folder.file('figures')}", f"page     {folder.file('report.html')}"]
+    folder.say("\n".join([*lines, f"folder   {folder.path}"]))

@@ -6,16 +6,15 @@ epoch, and a caller that wants to stop early, such as a pruning search, stops it
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ae_run import devices
-from ae_run.config import PlateauConfig, TrainConfig
+from ae_run.config import TrainConfig
 from ae_run.images import DeviceImages
 from ae_run.models import Stage
 from ae_run.randomness import derive_seed
@@ -28,6 +27,7 @@ from ae_run.training.progress_bar import ProgressBar
 from ae_run.training.run import Run
 from ae_run.training.snapshots import Snapshots
 from ae_run.training.step import Corruptor, Step, batches, names, summed
+from ae_run.training.stopping import why_early
 from ae_run.training.validation import Validator
 
 Row = dict[str, Any]
@@ -93,6 +93,8 @@ class Training:
             self.bar = ProgressBar(self.run.folder, stage.name, images, done, self.epochs)
             yield stage
             self.bar.close()
+            if (reason := self.why_early()) is not None:
+                self.run.folder.say(reason)
 
     def close(self) -> None:
         """Close the progress bar."""
@@ -110,17 +112,14 @@ class Training:
         return on_graph(run, Step(run.config, run.precision, stage, optimizer, self.images))
 
     def wants_more(self, stage: Stage) -> bool:
-        """Whether the stage has epochs left and neither early stopping nor a plateau ends it."""
-        progress, settings = self.progress, self.settings
-        if progress.stage_epoch == 0 or stage.solve is not None:
-            return progress.stage_epoch < self.epochs
-        since_best = progress.epoch - progress.best_epoch
-        if settings.patience is not None and since_best >= settings.patience:
+        """Whether the stage has epochs left, patience, and a loss that still falls."""
+        if self.progress.stage_epoch >= self.epochs:
             return False
-        losses = [row["train_total"] for row in progress.history[-progress.stage_epoch :]]
-        if settings.plateau is not None and is_plateau(losses, settings.plateau):
-            return False
-        return progress.stage_epoch < self.epochs
+        return stage.solve is not None or self.why_early() is None
+
+    def why_early(self) -> str | None:
+        """Why the stage under way ends before its last epoch; None where it does not."""
+        return why_early(self.settings, self.progress, self.epochs)
 
     @torch.no_grad()
     def solve(self, stage: Stage) -> StepLosses:
@@ -197,13 +196,6 @@ def on_graph(run: Run, step: AnyStep) -> AnyStep:
     if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
         return step
     return GraphStep(step, run.config.train.batch_size, run.folder.say)
-
-
-def is_plateau(losses: Sequence[float], rule: PlateauConfig) -> bool:
-    """Whether a stage's training losses, one per epoch, have stopped falling by the rule."""
-    rises = [after > before for before, after in pairwise(losses)]
-    flat = len(losses) > rule.epochs and abs(losses[-1] - losses[-1 - rule.epochs]) <= rule.change
-    return flat or (len(rises) >= rule.rises and all(rises[-rule.rises :]))
 
 
 def history_row(

@@ -60,9 +60,17 @@ def check_finite(scores: dict[str, float], epoch: int) -> None:
 
 
 def not_finite(what: str, epoch: int, step: int | None = None) -> RunFailed:
-    """The error for a loss or score that is NaN or infinite."""
+    """The error for a loss or score that is NaN or infinite.
+
+    A resumed run would come to the same step with the same settings, so it is no way out.
+    """
     where = f"epoch {epoch}" + (f", step {step}" if step else "")
+    kept = (
+        "no epoch was finished"
+        if epoch == 1
+        else f"the weights of epoch {epoch - 1} and the best ones are kept"
+    )
     return RunFailed(
-        f"{what} is not finite in {where}; the best and the last finished weights are kept. "
-        "Try a smaller train.lr, or train.clip_norm=1"
+        f"{what} is not finite in {where}; {kept}. "
+        "Start a new run with a smaller train.lr, or with train.clip_norm=1"
     )

@@ -19,6 +19,7 @@ from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, precision
+from ae_run.training.stopping import why_early
 
 
 @dataclass
@@ -125,9 +126,12 @@ def training_facts(run: Run) -> dict[str, Any]:
     seconds = [row["train_seconds"] for row in progress.history]
     # The first epoch warms up allocators and caches.
     steady = seconds[1:] or seconds
+    last = run.model.stages()[-1]
+    epochs = 1 if last.solve is not None else last.epochs or run.config.train.epochs
     return {
         "epochs_done": progress.epoch,
         "best_epoch": progress.best_epoch,
+        "stopped_early": why_early(run.config.train, progress, epochs),
         "monitor": f"validation_{run.monitor}" if len(run.dataset.validation) else None,
         "train_images_per_second": round(len(steady) * len(run.dataset.train) / sum(steady), 1),
     }

@@ -1,0 +1,101 @@
+"""The scores that lead, and the warning where a baseline is better."""
+
+import json
+
+import pytest
+from command_line import FAST
+
+from ae_run import headline
+
+CLEAN = {
+    "n": 1200,
+    "mse": 0.005,
+    "psnr_db": 23.0,
+    "baseline": {"pca": {"mse": 0.001, "components": 32}, "mean": {"mse": 0.05}},
+}
+DENOISING = {
+    "corruption": "grayscale",
+    "input": {"mse": 0.0058},
+    "output": {"mse": 0.0036, "psnr_db": 24.4},
+    "pca": {"mse": 0.0059},
+}
+BOTH = CLEAN | {"denoising": DENOISING}
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_a_run_with_a_corruption_leads_with_the_input_it_was_trained_for():
+    lines = rows(headline.table(BOTH))
+    assert lines[0][-5:] == ["PCA-32", "mean", "image", "the", "input"]
+    assert lines[1] == ["grayscale", "input,", "as", "in", "training"]
+    assert lines[2] == ["MSE", "0.00360", "0.00590", "0.05000", "0.00580"]
+    assert lines[4] == ["clean", "input"]
+    assert lines[5] == ["MSE", "0.00500", "0.00100", "0.05000"]
+
+
+def test_a_clean_run_has_one_block_without_a_title():
+    assert [line[0] for line in rows(headline.table(CLEAN))] == ["test,", "MSE", "PSNR"]
+
+
+def test_a_variational_run_shows_its_bound_first():
+    lines = rows(headline.table({"nelbo": 123.456} | CLEAN))
+    assert lines[1] == ["negative", "ELBO", "123.46", "nats"]
+
+
+def test_several_seeds_show_mean_and_standard_deviation():
+    scores = {
+        "denoising.output.mse": {"mean": 0.0037, "sd": 0.0002},
+        "mse": {"mean": 0.0051, "sd": 0.0001},
+    }
+    text = headline.table(BOTH, {"seeds": [0, 1], "scores": scores})
+    assert "over 2 seeds" in text
+    assert "0.00370 ± 0.00020" in text
+    assert "0.00510 ± 0.00010" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_score_that_no_image_has_is_a_dash():
+    assert rows(headline.table(CLEAN | {"psnr_db": None}))[2] == ["PSNR", "-"]
+
+
+@pytest.mark.parametrize(
+    ("mse", "says"),
+    [
+        (0.06, "mean training image's 0.05"),
+        (0.0058, "corrupted input's own 0.0058"),
+        (0.002, "principal components' 0.0015"),
+    ],
+)
+def test_the_easiest_baseline_that_is_not_beaten_is_named_once(mse, says):
+    own = DENOISING | {"output": {"mse": mse}, "pca": {"mse": 0.0015}}
+    (warning,) = headline.warnings(BOTH | {"denoising": own}, 0.005, 10, 10)
+    assert says in warning
+    assert "on grayscale input" in warning
+    assert "\n" not in warning
+
+
+def test_a_run_that_beats_its_baselines_has_no_warning():
+    assert headline.warnings(BOTH, 0.005, 10, 10) == []
+
+
+def test_what_to_try_first_depends_on_the_best_epoch():
+    (late,) = headline.warnings(CLEAN, 0.005, 10, 10)
+    (early,) = headline.warnings(CLEAN, 0.005, 10, 2)
+    assert "try more epochs (now 10)" in late
+    assert "try a smaller train.lr (now 0.005)" in early
+
+
+def test_a_run_worse_than_its_baselines_says_so_in_terminal_log_and_run_json(cli):
+    result = cli(*FAST, "train.lr=10")
+    (warning,) = json.loads((result.folder / "run.json").read_text())["warnings"]
+    assert "try a smaller train.lr (now 10)" in warning or "more epochs (now 2)" in warning
+    assert f"warning: {warning}" in result.out.splitlines()
+    assert warning in (result.folder / "log.txt").read_text()
+
+
+def test_a_denoising_run_prints_both_kinds_of_input(cli):
+    out = cli(*FAST, "model=denoising").out
+    assert out.index("gaussian input, as in training") < out.index("\nclean input\n")
+    assert "the input" in out
