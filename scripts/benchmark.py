@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,16 @@ def run(case: Row, repeats: int, epochs: int, device: str) -> list[Row]:
                 "ratio_min": min(ratios),
                 "ratio_max": max(ratios),
                 "first_step_seconds": statistics.median(r["first_step_seconds"] for r in measured),
-                "peak_mb": statistics.median(row["peak_mb"] for row in measured),
+                "peak_mb": _median_or_none(row["peak_mb"] for row in measured),
             }
         )
     return rows
+
+
+def _median_or_none(values: Iterable[float | None]) -> float | None:
+    """The median; None where the system does not count."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def full_runs(device: str) -> list[Row]:
@@ -146,7 +153,9 @@ def precisions(device: str, seeds: int = 3) -> list[Row]:
                 )
                 if code:
                     raise SystemExit(f"benchmark: training in {precision} failed")
-                metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
+                metrics = json.loads(
+                    (Path(folder) / "run" / "metrics.json").read_text(encoding="utf-8")
+                )
             row[precision] = metrics["mse"]
         row["ratio"] = row["bfloat16"] / row["float32"]
         rows.append(row)
@@ -244,7 +253,8 @@ def table(rows: list[Row], full: list[Row], scores: list[Row], begin: list[Row])
             f"| {row['net']} | {row['noise']:g} | {row['batch']} | {row['contender']} "
             f"| {row['images_per_second']:,.0f} ({row['min']:,.0f} … {row['max']:,.0f}) "
             f"| {'' if row['contender'] == 'ours' else ratio} "
-            f"| {row['first_step_seconds']:.1f} | {row['peak_mb']:,.0f} |"
+            f"| {row['first_step_seconds']:.1f} "
+            f"| {'–' if row['peak_mb'] is None else format(row['peak_mb'], ',.0f')} |"
         )
     if full:
         lines += [
@@ -354,8 +364,8 @@ def main() -> None:
         "growth": grown,
         "start_up": begin,
     }
-    (args.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n")
-    (args.out / "benchmark.md").write_text(table(rows, full, scores, begin))
+    (args.out / "benchmark.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (args.out / "benchmark.md").write_text(table(rows, full, scores, begin), encoding="utf-8")
     draw(rows, args.out / "benchmark.png")
     draw_growth(grown, args.out / "growth.png")
     print(table(rows, full, scores, begin))

@@ -13,7 +13,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 from unittest import mock
 
 import ae_run
+from ae_run.processes import usable_cores
 from ae_run.search.samplers import PerTrial
 
 OUT = Path(__file__).parent.parent / "outputs" / "reference" / "benchmark"
@@ -65,7 +65,7 @@ def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float
         )
         return best_so_far(path)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the threads only wait for processes
+    with ThreadPoolExecutor(usable_cores()) as pool:  # of threads that wait for processes
         runs = {
             (name, seed): pool.submit(one, name, seed) for seed in range(seeds) for name in curves
         }
@@ -77,7 +77,7 @@ def samplers(folder: Path, seeds: int, trials: int) -> dict[str, list[list[float
 
 def workers(folder: Path, repeats: int) -> dict[str, Any]:
     """Seconds for the same trials with one worker and with one per core."""
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     seconds: dict[int, list[float]] = {1: [], cores: []}
     for turn in range(repeats):
         for count, taken in seconds.items():
@@ -105,7 +105,7 @@ def overhead(folder: Path, trials: int) -> dict[str, Any]:
     ):
         if ae_run.main(args):
             raise SystemExit(f"benchmark: {' '.join(args)} failed")
-    facts = json.loads((folder / "outputs/search/overhead/search.json").read_text())
+    facts = json.loads((folder / "outputs/search/overhead/search.json").read_text(encoding="utf-8"))
     worked = facts["trial_seconds"]
     return {
         "trials": trials,
@@ -179,7 +179,7 @@ def main() -> None:
             "overhead": overhead(folder, args.many),
             "best_so_far": curves,
         }
-    (args.out / "search.json").write_text(json.dumps(result, indent=1) + "\n")
+    (args.out / "search.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({k: v for k, v in result.items() if k != "best_so_far"}, indent=1))
 
 

@@ -14,7 +14,7 @@ import contextlib
 import json
 import logging
 import os
-import resource
+import shutil
 import tempfile
 import time
 import warnings
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from ae_run import data, models
 from ae_run.config import compose, validate
+from ae_run.processes import peak_memory
 from ae_run.run_folder import RunFolder
 from ae_run.training import Run, fit, precision
 
@@ -161,7 +162,7 @@ def unpack_mnist(scratch: Path) -> None:
     raw.mkdir(parents=True, exist_ok=True)
     for path in (data.root_dir(None) / "MNIST" / "raw").iterdir():
         if not (raw / path.name).exists():
-            (raw / path.name).symlink_to(path.resolve())
+            shutil.copy(path, raw)
     MNIST(str(scratch), train=True, download=True)
 
 
@@ -292,13 +293,14 @@ def main() -> None:
     with Path(os.devnull).open("w") as silent, contextlib.redirect_stdout(silent):
         CONTENDERS[args.contender](task)
     steady = task.epoch_seconds[1:] or task.epoch_seconds
+    peak = peak_memory()
     print(
         json.dumps(
             {
                 "images_per_second": args.images * len(steady) / sum(steady),
                 "first_step_seconds": task.first_step,
                 "total_seconds": time.time() - args.started,
-                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "peak_mb": None if peak is None else peak / 2**20,
             }
         )
     )

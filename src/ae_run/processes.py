@@ -1,4 +1,4 @@
-"""Child processes and stop signals, the same on POSIX and on Windows."""
+"""What systems do differently: child processes, stop signals, cores and memory of a process."""
 
 import signal
 import subprocess
@@ -48,3 +48,20 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     if sys.platform == "win32":
         return signal.SIGINT, signal.SIGTERM, signal.SIGBREAK
     return signal.SIGINT, signal.SIGTERM
+
+
+def usable_cores() -> int:
+    """The cores that this process may use: of the machine, its affinity and its cgroup's quota."""
+    from joblib import cpu_count
+
+    return max(1, int(cpu_count()))
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held, in bytes; None where that is not counted."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

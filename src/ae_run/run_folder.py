@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -39,6 +40,8 @@ _STAGES = {
 """Stages in order: the key in `run.json` with the number of epochs behind its files, and the
 files."""
 
+_RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)  # a virus scanner takes less, a spreadsheet more
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file atomically: a reader sees the old content or the new, never a mixture."""
@@ -48,11 +51,21 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Move a file over another one, which on Windows another program may be reading just now."""
+    for seconds in _RETRY_SECONDS:
+        with suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(seconds)
+    temporary.replace(path)
 
 
 class RunFolder:

@@ -1,7 +1,6 @@
 """PostgreSQL as storage, on a real server that these tests start."""
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -75,6 +74,8 @@ def server() -> Iterator[Server]:
         pytest.skip("needs the PostgreSQL server's programs (initdb, pg_ctl)")
     user = None
     if os.geteuid() == 0:
+        import pwd
+
         names = {entry.pw_name for entry in pwd.getpwall()}
         user = "postgres" if "postgres" in names else "nobody"
     with socket.socket() as free:

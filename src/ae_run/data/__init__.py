@@ -8,6 +8,8 @@ fingerprint) happens here. Nothing here imports torch.
 import os
 from pathlib import Path
 
+import platformdirs
+
 from ae_run import components
 from ae_run.data._types import Dataset, Part, Source
 from ae_run.schema import DataConfig
@@ -28,9 +30,18 @@ def load(config: DataConfig) -> Dataset:
 
 
 def cache_dir() -> Path:
-    """The folder of decoded arrays: `$XDG_CACHE_HOME/ae-run`, else `~/.cache/ae-run`."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ae-run"
+    r"""The folder of downloads and decoded arrays.
+
+    `$XDG_CACHE_HOME/ae-run`, else `~/.cache/ae-run` if it exists, else the system's own:
+    `~/.cache/ae-run`, on macOS `~/Library/Caches/ae-run`, on Windows
+    `%LOCALAPPDATA%\ae-run\Cache`.
+    """
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base).expanduser() / "ae-run"
+    old = Path("~/.cache/ae-run").expanduser()
+    if old.is_dir():
+        return old
+    return platformdirs.PlatformDirs("ae-run", appauthor=False).user_cache_path
 
 
 def root_dir(root: str | None) -> Path:

@@ -1,6 +1,7 @@
 """Find data files, check whether folders are writable, and lock files between processes."""
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +36,24 @@ def writable(folder: Path) -> bool:
     """True if files can be created in a folder, which need not exist yet."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
+    if not folder.is_dir():
+        return False
+    if sys.platform == "win32":
+        return _takes_a_file(folder)  # os.access knows nothing of access control lists
     # The mode counts as well since root may write anywhere: a shared folder without write bits
     # is meant to be read-only for a container's root, too.
-    can = folder.is_dir() and os.access(folder, os.W_OK)
-    return can and bool(folder.stat().st_mode & 0o222)
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+
+
+def _takes_a_file(folder: Path) -> bool:
+    """True if a file can be created in a folder; it is deleted again."""
+    path = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        path.touch(exist_ok=False)
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """`scripts/make_figures.py`: the command line."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ae_run.errors import AeRunError, UserError
+from ae_run.processes import usable_cores
 from ae_run.reports import spec
 from ae_run.reports.maker import Maker
 from ae_run.reports.plan import ROOT, Planned, Planner, merged
@@ -140,7 +140,7 @@ def _make(maker: Maker, reports: Sequence[spec.Report], options: argparse.Namesp
             failures.append(f"{report.name}: {problem}")
     if not possible:
         raise UserError("; ".join(failures))
-    jobs = options.jobs or min(os.cpu_count() or 1, _MOST_JOBS)
+    jobs = options.jobs or min(usable_cores(), _MOST_JOBS)
     failures += pool.run_all(merged(todo), maker.store, jobs)
     for report in possible:
         maker.release(report)

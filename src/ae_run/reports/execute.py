@@ -3,6 +3,7 @@
 A run's own figures and page would take longer than many of these runs do.
 """
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from ae_run.data import Dataset, load
@@ -20,25 +22,43 @@ from ae_run.run_folder import RunFolder
 from ae_run.schema import DataConfig
 
 _SECONDS_FOR_LOCK = 60.0
-_parent = os.getppid()
+_stop: Event | None = None
+"""Set by the parent when the runs are to stop; in a worker only."""
 
 
-def start_worker(threads: int) -> None:
-    """Set up a process that runs `execute`: its threads, and to end when its parent does."""
+def start_worker(threads: int, stop: Event) -> None:
+    """Set up a process that runs `execute`: its threads, and to end with its parent.
+
+    Args:
+        threads: of each run.
+        stop: what the parent sets to end this process as Ctrl-C would.
+    """
     import torch
 
+    global _stop
+    _stop = stop
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent passes it on
-    threading.Thread(target=_watch_parent, daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
 
 
-def _watch_parent() -> None:
-    """Stop as after Ctrl-C when the parent was killed: the next maker needs the run's lock."""
-    while os.getppid() == _parent:
+def _wait_for_end(stop: Event) -> None:
+    """Stop as after Ctrl-C, also when the parent was killed: the next maker needs the run's lock.
+
+    A run that is training saves what it has finished first; between runs the process ends at once.
+    """
+    while _parent_lives() and not stop.wait(0.5):
+        pass
+    signal.raise_signal(signal.SIGTERM)
+    while _parent_lives():
         time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(20)
     os._exit(1)
+
+
+def _parent_lives() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is None or parent.is_alive()
 
 
 def execute(planned: Planned, path: Path) -> str | None:
@@ -48,7 +68,12 @@ def execute(planned: Planned, path: Path) -> str | None:
 
     Returns:
         What went wrong; None where all went well.
+
+    Raises:
+        Interrupted: the runs are to stop.
     """
+    if _stop is not None and _stop.is_set():
+        raise Interrupted("stopped before it began")
     try:
         with _folder(path) as folder:
             if not store.is_finished(path, planned):
@@ -57,7 +82,7 @@ def execute(planned: Planned, path: Path) -> str | None:
                 _train(planned, folder)
                 store.trim(folder, planned.keeps)
     except Interrupted:
-        if os.getppid() != _parent:
+        if not _parent_lives():
             os._exit(1)  # before this process takes the next run from its queue
         raise
     except AeRunError as error:

@@ -1,13 +1,13 @@
 """Runs side by side, each in a process with its share of the threads."""
 
 import multiprocessing
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from ae_run.errors import Interrupted
+from ae_run.processes import usable_cores
 from ae_run.reports.execute import execute, start_worker
 from ae_run.reports.plan import Planned
 from ae_run.reports.store import Store
@@ -31,10 +31,13 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
     if not planned:
         return []
     jobs = min(jobs, len(planned))
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, usable_cores() // jobs)
     # Fork would copy torch's threads in an unusable state.
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(jobs, context, initializer=start_worker, initargs=(threads,))
+    stop = context.Event()
+    executor = ProcessPoolExecutor(
+        jobs, context, initializer=start_worker, initargs=(threads, stop)
+    )
     started, failures = time.monotonic(), {}
     todo, running = list(planned), dict[Future[str | None], Planned]()
     try:
@@ -57,8 +60,7 @@ def run_all(planned: Sequence[Planned], store: Store, jobs: int) -> list[str]:
                 took = f"{time.monotonic() - started:6.0f} s"
                 print(f"[{count}/{len(planned)}] {took}  {run.label}: {what}", flush=True)
     except (KeyboardInterrupt, BrokenProcessPool, Interrupted):
-        for process in multiprocessing.active_children():
-            process.terminate()  # training ends after saving what it has finished
+        stop.set()  # training ends after saving what it has finished
         raise Interrupted("stopped; run the same command to resume") from None
     finally:
         executor.shutdown(wait=True, cancel_futures=True)

@@ -1,7 +1,6 @@
 """The plan of a search: checked as far as possible without data, and what identifies it."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from ae_run.data import Dataset
 from ae_run.errors import UserError
 from ae_run.job import Job
 from ae_run.messages import flatten, nearest_key
+from ae_run.processes import usable_cores
 from ae_run.run_folder import RunFolder
 from ae_run.search import space, storage
 from ae_run.search.config import SearchConfig
@@ -137,8 +137,7 @@ def _is_of_runs(override: str) -> bool:
 
 def _workers_and_threads(config: Config, options: SearchConfig, device: str) -> tuple[int, int]:
     """Number of workers, and of threads for each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
+    cores = usable_cores()
     workers = options.workers
     if workers == "auto":
         one = (options.storage or "").startswith("sqlite")
