@@ -3,6 +3,7 @@
 The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
+    console             what is printed: -q, -v, colour, streams that are not UTF-8
     components, schema  a name → its Python file; types and base classes of configs
     run_folder          a run's files: locked, replaced in one step, marked as current; saved_config
     devices, randomness where to compute; generators by (seed, purpose, epoch)
@@ -20,7 +21,8 @@ The rooms, in the order in which they may import each other:
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers, trials, storage, result
     reports             scripts/make_figures.py: the student reports, number by number
-    help_page, cli      --help; argv → Hydra → job → task → exit code
+    help_page           --help
+    arguments, cli      what the user typed → Hydra's words; argv → Hydra → job → task → exit code
 """
 
 from collections.abc import Sequence

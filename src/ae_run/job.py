@@ -4,6 +4,8 @@ A task that reads a run folder (`resume=…`, or `run=…`) takes that run's own
 what the command line says explicitly, as far as the task allows it.
 """
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +51,8 @@ def job_for(
     other = {"run": "resume", "resume": "run"}[key]
     if raw.get(other) is not None:
         raise UserError(f"{other}={raw[other]}: does not go with task={name}; use {key}=RUN_DIR")
+    if name == "train" and raw.get(key) is None:
+        _refuse_search(overrides)
     folder, label = None, None
     if raw.get(key) is not None:
         folder = RunFolder.open(str(raw[key]), key)
@@ -61,6 +65,15 @@ def job_for(
     if label is None:
         label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
     return Job(config, raw, list(overrides), label, folder, choices)
+
+
+def _refuse_search(overrides: Sequence[str]) -> None:
+    """Refuse options of a search where one run would be trained without a look at them."""
+    for line in overrides:
+        if re.match(r"search\b|worker\b", _key(line)):
+            others = [other for other in overrides if _key(other) != "task"]
+            meant = shlex.join(["ae-run", "task=search", *others])
+            raise UserError(f"{line}: goes with task=search only; did you mean: {meant}")
 
 
 def _key(override: str) -> str:
