@@ -51,6 +51,30 @@ BAD = {
     "--config-dir nowhere": ["--config-dir nowhere", "no such folder"],
     "--frobnicate": ["--frobnicate"],
     "experiment=nope": ["experiment=nope"],
+    "epochs=3": ["epochs: no such key", "did you mean 'train.epochs'?"],
+    "lr=0.1": ["did you mean 'train.lr'?"],
+    "batch_size=3": ["did you mean 'train.batch_size'?"],
+    "mdoel.latent_dim=3": ["mdoel.latent_dim: no such key", "did you mean 'model.latent_dim'?"],
+    "figures.format=pdf": ["figures.format=pdf: must be a list: figures.format=[pdf]"],
+    "evaluate.tsne=2": ["evaluate.tsne=2: must be a list: evaluate.tsne=[2]"],
+    "model.widths=64": ["model.widths=64: must be a list: model.widths=[64]"],
+    "=3": ["=3: there is no key before the '='"],
+    "+=3": ["+=3: there is no key before the '='"],
+    "--cfg": ["--cfg: needs one of job, hydra, all"],
+    "--cfg foo": ["--cfg foo: needs one of job, hydra, all"],
+    "--cfg=foo": ["--cfg foo: needs one of job, hydra, all"],
+    "--info foo": ["--info foo: needs one of all, config"],
+    "--package": ["--package: needs the name of a package"],
+    "--resolve": ["--resolve: goes with --cfg"],
+    "--run --cfg job": ["--cfg and --run do not go together"],
+    "--config-dir": ["--config-dir: needs a folder"],
+    "reports=zoo": ["reports=zoo", "python scripts/make_figures.py --only zoo"],
+    "search=conv_ae data=notmnist": [
+        "search=conv_ae: goes with task=search only",
+        "ae-run task=search search=conv_ae data=notmnist",
+    ],
+    "task=train search.n_trials=5": ["ae-run task=search search.n_trials=5"],
+    "worker=a": ["worker=a: goes with task=search only"],
 }
 
 
@@ -184,6 +208,44 @@ def test_a_sweep_ends_when_one_of_its_jobs_is_stopped(cli, monkeypatch, number, 
     monkeypatch.setattr("ae_run.tasks.train", run)
     assert cli("-m", "seed=0,1,2").code == code
     assert len(started) == 1
+
+
+def test_an_experiment_without_its_package_line_is_told_of_it(cli, tmp_path):
+    mine = tmp_path / "mine" / "experiment"
+    mine.mkdir(parents=True)
+    (mine / "e.yaml").write_text("# mine\ntrain:\n  epochs: 2\n")
+    result = cli("--config-dir", "mine", "experiment=e")
+    assert result.code == 2
+    assert "e.yaml: its first line must be '# @package _global_'" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_an_option_without_a_name_is_told_of_it(cli, tmp_path):
+    mine = tmp_path / "mine" / "model"
+    mine.mkdir(parents=True)
+    (mine / "my_net.yaml").write_text("# mine\nlatent_dim: 2\n")
+    result = cli("--config-dir", "mine", "model=my_net")
+    assert result.code == 2
+    assert "model.name: missing; a YAML file of model needs a line 'name: …'" in result.err
+    assert "conv_ae" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_quiet_shows_nothing_and_verbose_shows_what_goes_to_the_log(cli, tmp_path):
+    few = ["data.limit=80", "train.batch_size=32", "evaluate=quick", "figures.dpi=40"]
+    quiet = cli("-q", *few, "train.epochs=2", "run_dir=quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    log = (tmp_path / "quiet" / "log.txt").read_text()
+    assert "epoch 2/2" in log
+    plain = cli(*few, "train.epochs=9", "run_dir=plain")
+    verbose = cli("--verbose", *few, "train.epochs=9", "run_dir=verbose")
+    epochs = [f"epoch {n}/9" for n in range(1, 10)]
+    assert all(f"{epoch}:" in verbose.out for epoch in epochs)
+    assert not all(f"{epoch}:" in plain.out for epoch in epochs)
+
+
+def test_errors_are_shown_with_quiet_too(cli):
+    assert "seed=-1" in cli("-q", "seed=-1").err
 
 
 def test_a_broken_yaml_of_the_users_own_is_one_line(cli, tmp_path):

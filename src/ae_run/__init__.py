@@ -3,6 +3,7 @@
 The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
+    console             what is printed: -q, -v, colour, streams that are not UTF-8
     components, schema  a name → its Python file; types and base classes of configs
     run_folder          a run's files: locked, replaced in one step, marked as current
     saved_config        configs of older versions, upgraded
@@ -27,7 +28,8 @@ The rooms, in the order in which they may import each other:
     search              task=search: plan, workers (starts them), worker (is one), trial, storage
     reports             scripts/make_figures.py: the student reports, number by number
     sweep               a sweep's folder, the names of its runs, its table
-    help_page, cli      --help; argv → Hydra → job → task → exit code
+    help_page           --help
+    arguments, cli      what the user typed → Hydra's words; argv → Hydra → job → task → exit code
 """
 
 from collections.abc import Sequence

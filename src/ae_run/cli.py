@@ -6,16 +6,14 @@ Nothing here imports torch; the tasks do.
 """
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-from ae_run import components, help_page, messages
+from ae_run import arguments, components, console, help_page, messages
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 from ae_run.task_table import TASKS
 
@@ -23,135 +21,40 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-_FLAGS = (
-    *("--help", "-h", "--version", "--cfg", "-c", "--multirun", "-m", "--config-dir", "-cd"),
-    *("--resolve", "--package", "-p", "--run", "-r", "--shell-completion", "-sc"),
-    *("--hydra-help", "--info", "-i"),
-)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    try:
-        extra = _config_dirs(args)
-        if "--help" in args or "-h" in args:
-            print(help_page.text(version("ae-run"), extra))
-            return 0
-        if "--version" in args:
-            print(f"ae-run {version('ae-run')}")
-            return 0
-        _check_flags(args)
-        with _storage_password(args) as args:
-            return _run_hydra(_normalize(args, extra), extra)
-    except AeRunError as error:
-        return _report(error)
-    except KeyboardInterrupt:
-        print("\nae-run: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+    less, more = ({*args} & {*names} for names in (arguments.QUIET, arguments.VERBOSE))
+    args = [arg for arg in args if arg not in (*arguments.QUIET, *arguments.VERBOSE)]
+    with console.settings(bool(less), bool(more)):
+        try:
+            return _run(args)
+        except AeRunError as error:
+            return _report(error)
+        except KeyboardInterrupt:
+            console.complain("stopped")
+            return 130
+        except BrokenPipeError:
+            sys.stderr.close()
+            return 141
 
 
-@contextmanager
-def _storage_password(args: list[str]) -> Iterator[list[str]]:
-    """Move the password of `search.storage` into the environment, where libpq looks for it.
-
-    No override then contains it, so neither Hydra nor a launcher can write it to a file.
-    """
-    password, cleaned = None, []
-    for arg in args:
-        match = re.fullmatch(
-            r"(\+*search\.storage=['\"]?\w[\w+.-]*://[^:/?#@\s]*):([^/?#\s]*)@(.*)", arg
-        )
-        if match:
-            password = unquote(match[2])
-            arg = f"{match[1]}@{match[3]}"
-        cleaned.append(arg)
-    before = os.environ.get("PGPASSWORD")
-    if password is not None:
-        os.environ["PGPASSWORD"] = password
-    try:
-        yield cleaned
-    finally:
-        if password is not None:
-            del os.environ["PGPASSWORD"]
-            if before is not None:
-                os.environ["PGPASSWORD"] = before
+def _run(args: Sequence[str]) -> int:
+    args, extra = arguments.config_dirs(args)
+    if {*args} & {*arguments.HELP}:
+        print(help_page.text(version("ae-run"), extra))
+        return 0
+    if "--version" in args:
+        print(f"ae-run {version('ae-run')}")
+        return 0
+    arguments.check_flags(args)
+    with arguments.storage_password(args) as args:
+        return _run_hydra(arguments.normalize(args, extra), extra)
 
 
 def _report(error: AeRunError) -> int:
-    print(f"ae-run: {error}", file=sys.stderr)
+    console.complain(str(error))
     return error.exit_code
-
-
-def _check_flags(args: Sequence[str]) -> None:
-    """Refuse unknown flags and invalid combinations."""
-    for arg in args:
-        name = arg.partition("=")[0]
-        if name.startswith("-") and name not in _FLAGS:
-            raise UserError(messages.unknown(name, name, _FLAGS, "flag"))
-    if any(arg in ("-m", "--multirun") for arg in args):
-        for key in ("run_dir", "resume"):
-            if any(arg.startswith(f"{key}=") for arg in args):
-                raise UserError(f"{key}: a sweep needs one folder per job; leave it out with -m")
-
-
-def _config_dirs(args: Sequence[str]) -> list[Path]:
-    """The folders given with `--config-dir`, which Hydra searches before the built-in one."""
-    dirs = []
-    for i, arg in enumerate(args):
-        if arg in ("--config-dir", "-cd"):
-            if i + 1 == len(args):
-                raise UserError("--config-dir: needs a folder")
-            dirs.append(Path(args[i + 1]))
-        elif arg.startswith("--config-dir="):
-            dirs.append(Path(arg.partition("=")[2]))
-    for path in dirs:
-        if not path.is_dir():
-            raise UserError(f"--config-dir {path}: no such folder")
-    return dirs
-
-
-def _normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
-    """Spell every group option like its file, and refuse unknown ones.
-
-    Names are case-insensitive, `corruption=noise` means `gaussian`, and commas separate the
-    values of a sweep.
-    """
-    groups = set(components.groups(extra))
-    reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
-    normal = []
-    for arg in args:
-        if reads_a_run and arg.startswith(("data.root=", "data.path=")):
-            normal.append(f"++{arg}")  # the run's data has this key; the default data may not
-            continue
-        match = re.fullmatch(r"(\w+)=([\w.,/-]+)", arg)
-        if match and match[1] in groups:
-            group, values = match[1], match[2].split(",")
-            normal.append(f"{group}=" + ",".join(_option(group, value, extra) for value in values))
-        elif (match := re.fullmatch(r"(\w+)=([\[{].*)", arg)) and match[1] in groups:
-            choices = ", ".join(components.options(match[1], extra))
-            raise UserError(f"{arg}: {match[1]} must be one name; choices: {choices}")
-        elif arg.startswith("search.space=["):
-            # Hydra's grammar allows no parentheses in a list: pass it as one string.
-            text = arg.partition("=")[2].replace("\\", "\\\\").replace("'", "\\'")
-            normal.append(f"search.space='{text}'")
-        else:
-            normal.append(arg)
-    return normal
-
-
-def _option(group: str, value: str, extra: Sequence[Path]) -> str:
-    if group == "experiment" and value == "null":
-        return value
-    choices = components.options(group, extra)
-    value = components.ALIASES.get((group, value.lower()), value)
-    by_lower = {choice.lower(): choice for choice in choices}
-    if value.lower() not in by_lower:
-        raise UserError(messages.unknown(f"{group}={value}", value, choices))
-    return by_lower[value.lower()]
 
 
 class _SweepStopped(BaseException):
@@ -237,7 +140,7 @@ def _job(cfg: "DictConfig") -> int:
     try:
         if sweep:
             number = hydra_config.job.num
-            print(f"\n[{number}] ae-run {' '.join(overrides)}", flush=True)
+            console.say(f"\n[{number}] ae-run {' '.join(overrides)}")
         raw: Any = OmegaConf.to_container(cfg, resolve=True)
         name = raw.get("task")
         if not isinstance(name, str) or name not in TASKS:
@@ -261,7 +164,7 @@ def _job(cfg: "DictConfig") -> int:
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:
-        print("\nae-run: stopped", file=sys.stderr)
+        console.complain("stopped")
         if sweep:
             raise
         return 130

@@ -66,6 +66,12 @@ def options(group: str, extra: Iterable[Path] = ()) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def option_file(group: str, option: str, extra: Iterable[Path] = ()) -> Path:
+    """The YAML file of an option that exists."""
+    paths = (root / group / f"{option}.yaml" for root in (*extra, conf_dir()))
+    return next(path for path in paths if path.is_file())
+
+
 def _description(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = (line for line in lines if line.startswith("#") and "@package" not in line)

@@ -4,6 +4,8 @@ A task that reads a run folder (`resume=…` or `run=…`) uses that run's saved
 command line's explicit overrides applied where the task allows them.
 """
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +49,8 @@ def job_for(
     other = {"run": "resume", "resume": "run"}[key]
     if raw.get(other) is not None:
         raise UserError(f"{other}={raw[other]}: not valid with task={name}; use {key}=RUN_DIR")
+    if name == "train" and raw.get(key) is None:
+        _refuse_search(overrides)
     folder, label = None, None
     if raw.get(key) is not None:
         folder = RunFolder.open(str(raw[key]), key)
@@ -59,6 +63,15 @@ def job_for(
     if label is None:
         label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
     return Job(config, list(overrides), label, folder, choices)
+
+
+def _refuse_search(overrides: Sequence[str]) -> None:
+    """Refuse options of a search where one run would be trained without a look at them."""
+    for line in overrides:
+        if re.match(r"search\b|worker\b", _key(line)):
+            others = [other for other in overrides if _key(other) != "task"]
+            meant = shlex.join(["ae-run", "task=search", *others])
+            raise UserError(f"{line}: goes with task=search only; did you mean: {meant}")
 
 
 def _key(override: str) -> str:

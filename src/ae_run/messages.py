@@ -34,11 +34,19 @@ def flatten(raw: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def nearest_key(path: str, known: Iterable[str]) -> str | None:
-    """The known dotted key closest to a mistyped one; its own group is searched first."""
+    """The known dotted key that a mistyped one most likely means.
+
+    Its own group comes first, then keys that lie less deep: `epochs` is `train.epochs`.
+    """
     parent, _, leaf = path.rpartition(".")
-    others = [key for key in known if key != path]
-    siblings = {key.rpartition(".")[2]: key for key in others if key.rpartition(".")[0] == parent}
-    everywhere = {key.rpartition(".")[2]: key for key in others}
+    others = sorted((key for key in known if key != path), key=lambda key: key.count("."))
+    siblings: dict[str, str] = {}
+    everywhere: dict[str, str] = {}
+    for key in others:
+        group, _, name = key.rpartition(".")
+        everywhere.setdefault(name, key)
+        if group == parent:
+            siblings.setdefault(name, key)
     for candidates in (siblings, everywhere):
         if close := difflib.get_close_matches(leaf, candidates, n=1, cutoff=0.6):
             return candidates[close[0]]
@@ -121,6 +129,9 @@ def validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
         return f"{path}={value}: {rule}" + (f"; did you mean '{guess}'?" if guess else "")
     if path == "device":
         rule = "must be auto, cpu, cuda, cuda:N or mps"
+    if kind == "tuple_type" and isinstance(value, (str, int, float)):
+        inside = any(isinstance(part, int) for part in details["loc"])
+        return f"{path}={value}: must be a list" + ("" if inside else f": {path}=[{value}]")
     if isinstance(value, dict):
         return f"{path}: {rule}"
     return f"{path}={value}: {rule[0].lower()}{rule[1:]}"

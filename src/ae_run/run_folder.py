@@ -8,7 +8,6 @@ import io
 import json
 import os
 import secrets
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from ae_run import console
 from ae_run.errors import FolderInUse, UserError
 from ae_run.saved_config import upgraded
 
@@ -72,9 +72,9 @@ class RunFolder:
     """The folder of one run."""
 
     def __init__(self, path: Path, quiet: bool = False) -> None:
-        """Messages of a `quiet` folder go only to `log.txt`."""
+        """A `quiet` folder's messages go to `log.txt` only, as all do with `-q`."""
         self.path = path
-        self.quiet = quiet
+        self.quiet = quiet or console.quiet
         self._lock: BaseFileLock | None = None
 
     @classmethod
@@ -165,14 +165,16 @@ class RunFolder:
     def say(self, text: str = "") -> None:
         """Print, and append to `log.txt`."""
         if not self.quiet:
-            from tqdm import tqdm
-
-            tqdm.write(text, file=sys.stdout)
-            sys.stdout.flush()
-        self.log(text)
+            console.say(text)
+        self._append(text)
 
     def log(self, text: str) -> None:
-        """Append to `log.txt` only."""
+        """Append to `log.txt`; print with `-v` only."""
+        if console.verbose and not self.quiet:
+            console.say(text)
+        self._append(text)
+
+    def _append(self, text: str) -> None:
         with self.file("log.txt").open("a", encoding="utf-8") as file:
             file.write(text + "\n")
 

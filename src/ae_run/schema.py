@@ -102,7 +102,13 @@ def _component(group: str) -> BeforeValidator:
     def validate(value: object, info: ValidationInfo) -> object:
         if not isinstance(value, Mapping):
             return value
-        name = str(value.get("name"))
+        if value.get("name") is None:
+            names = ", ".join(components.files(group))
+            raise ValueError(
+                f"{group}.name: missing; a YAML file of {group} needs a line 'name: …' with one "
+                f"of {names}, or 'defaults: [OPTION, _self_]'"
+            )
+        name = str(value["name"])
         if group in unchecked(info):
             options = {str(key): option for key, option in value.items()}
             return _UNCHECKED[group].model_construct(**options | {"name": name})

@@ -1,0 +1,219 @@
+"""The words of a command line: refused early where they cannot be meant, then spelled for Hydra.
+
+Hydra's grammar has its own ideas of quotes, brackets, `~` and letters beyond ASCII. A user types
+a path as the shell shows it, and the name of an option as he remembers it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+from ae_run import components, messages
+from ae_run.errors import UserError
+
+QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
+HELP = ("-h", "--help")
+COMPLETION = ("-sc", "--shell-completion")
+_CONFIG_DIR = ("--config-dir", "-cd")
+_MULTIRUN = ("-m", "--multirun")
+_CFG, _RUN, _INFO, _PACKAGE = (
+    ("--cfg", "-c"),
+    ("--run", "-r"),
+    ("--info", "-i"),
+    ("--package", "-p"),
+)
+FLAGS = (
+    *("--help", "-h", "--version", "--quiet", "-q", "--verbose", "-v"),
+    *("--cfg", "-c", "--multirun", "-m", "--config-dir", "-cd", "--resolve", "--package", "-p"),
+    *("--run", "-r", "--shell-completion", "-sc", "--hydra-help", "--info", "-i"),
+)
+FLAG_VALUES = {
+    **dict.fromkeys(_CFG, ("job", "hydra", "all")),
+    **dict.fromkeys(_INFO, ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
+}
+PATH_KEYS = (
+    *("data.path", "data.root", "run_dir", "run", "resume", "search.storage", "train.init_from"),
+)
+"""Their values are files and folders, and taken as they are typed."""
+
+
+def flag_value(args: Sequence[str], place: int) -> str | None:
+    """What is given to the flag at a place: after its `=`, or the next word; None: nothing."""
+    _, equals, value = args[place].partition("=")
+    if equals:
+        return value
+    following = args[place + 1] if place + 1 < len(args) else "-"
+    return None if following.startswith("-") else following
+
+
+def words_of_help(args: Sequence[str]) -> list[str]:
+    """What help is asked on: the words that are neither flags nor their values."""
+    values = [i + 1 for i, arg in enumerate(args) if arg in (*_CONFIG_DIR, *FLAG_VALUES, *_PACKAGE)]
+    return [arg for i, arg in enumerate(args) if i not in values and not arg.startswith("-")]
+
+
+def config_dirs(args: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """The arguments with `~` of `--config-dir` expanded, and its folders.
+
+    Hydra searches them before the program's own.
+    """
+    args, found = list(args), []
+    for i, arg in enumerate(args):
+        name = arg.partition("=")[0]
+        if name not in _CONFIG_DIR:
+            continue
+        if not (value := flag_value(args, i)):
+            raise UserError(f"{name}: needs a folder")
+        path = Path(value).expanduser()
+        if not path.is_dir():
+            raise UserError(f"{name} {value}: no such folder")
+        args[i : i + (1 if "=" in arg else 2)] = (
+            [f"{name}={path}"] if "=" in arg else [name, str(path)]
+        )
+        found.append(path)
+    return args, found
+
+
+def check_flags(args: Sequence[str]) -> None:
+    """Refuse flags that do not exist, lack a value, or do not go together."""
+    for i, arg in enumerate(args):
+        name = arg.partition("=")[0]
+        if not name.startswith("-"):
+            continue
+        if name not in FLAGS:
+            raise UserError(messages.unknown(name, name, FLAGS, "flag"))
+        value = flag_value(args, i)
+        choices = FLAG_VALUES.get(name)
+        if choices and value not in choices and (value or name not in _INFO):
+            given = name if value is None else f"{name} {value}"
+            raise UserError(f"{given}: needs one of {', '.join(choices)}")
+        if name in _PACKAGE and not value:
+            raise UserError(f"{name}: needs the name of a package, such as {name} train")
+    names = {arg.partition("=")[0] for arg in args}
+    modes = [mode for mode in (_CFG, _MULTIRUN, _RUN, _INFO, COMPLETION) if names & set(mode)]
+    if len(modes) > 1:
+        raise UserError(f"{' and '.join(mode[0] for mode in modes)} do not go together")
+    if "--resolve" in names and _CFG not in modes:
+        raise UserError("--resolve: goes with --cfg, as in --cfg job --resolve")
+    if _MULTIRUN in modes:
+        for key in ("run_dir", "resume"):
+            if any(arg.startswith(f"{key}=") for arg in args):
+                raise UserError(f"{key}: a sweep needs one folder per job; leave it out with -m")
+
+
+def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
+    """Spell each option as its file is named and each path for Hydra; refuse what cannot be meant.
+
+    Names are matched without regard to case, `corruption=noise` is `gaussian`, and a comma
+    separates the values of a sweep.
+    """
+    groups = set(components.groups(extra))
+    reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
+    sweep = any(arg in _MULTIRUN for arg in args)
+    normal = []
+    for arg in args:
+        plus, key, value = _parts(arg)
+        if value is None:
+            normal.append(arg)
+        elif not key:
+            raise UserError(f"{arg}: there is no key before the '='; write KEY=VALUE")
+        elif key == "reports":
+            raise UserError(
+                f"{arg}: the student reports are made by a script: "
+                f"python scripts/make_figures.py --only {value or 'REPORT'}"
+            )
+        elif key in PATH_KEYS:
+            if reads_a_run and key in ("data.root", "data.path"):
+                plus = "++"  # the run's data has this key; the default's may not
+            normal.append(f"{plus}{key}={_paths(value) if sweep else _path(value)}")
+        elif key in groups and not plus and re.fullmatch(r"[\w.,/-]+", value):
+            options = [_option(key, one, extra) for one in value.split(",")]
+            normal.append(f"{key}={','.join(options)}")
+        elif key in groups and not plus and value.startswith(("[", "{")):
+            choices = ", ".join(components.options(key, extra))
+            raise UserError(f"{arg}: {key} must be one name; choices: {choices}")
+        elif key == "search.space" and value.startswith("["):
+            # Hydra's grammar has no parentheses in a list: pass it as one string.
+            normal.append(f"{plus}{key}={_quoted(value)}")
+        else:
+            normal.append(arg)
+    return normal
+
+
+def _parts(arg: str) -> tuple[str, str, str | None]:
+    """`+`, the key and the value of an override; no value where the word is none."""
+    match = re.fullmatch(r"(\+*)([^=+~-][^=]*)?=(.*)", arg, re.DOTALL)
+    return (match[1], match[2] or "", match[3]) if match else ("", "", None)
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+
+
+def _paths(value: str) -> str:
+    """The paths of a sweep: separated by commas, or by a function of Hydra's, as `glob(*)`."""
+    if _is_quoted(value) or re.fullmatch(r"\w+\(.*\)", value):
+        return value
+    return ",".join(map(_path, value.split(",")))
+
+
+def _path(value: str) -> str:
+    """A path spelled so that Hydra takes it as it is typed."""
+    plain = re.fullmatch(r"(\.{0,2}/|[A-Za-z_])[\w./:-]*", value, re.ASCII)
+    if plain and value.lower() not in ("true", "false", "nan", "inf"):
+        return value
+    return value if _is_quoted(value) else _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """In Hydra's single quotes; there, backslashes count only before a quote."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
+    return f"'{escaped}'"
+
+
+def _option(group: str, value: str, extra: Sequence[Path]) -> str:
+    if group == "experiment" and value == "null":
+        return value
+    choices = components.options(group, extra)
+    value = components.ALIASES.get((group, value.lower()), value)
+    by_lower = {choice.lower(): choice for choice in choices}
+    if value.lower() not in by_lower:
+        raise UserError(messages.unknown(f"{group}={value}", value, choices))
+    option = by_lower[value.lower()]
+    path = components.option_file(group, option, extra)
+    if group == "experiment" and "@package" not in path.read_text(encoding="utf-8"):
+        raise UserError(
+            f"{path}: its first line must be '# @package _global_'; without it, its keys belong "
+            "to no group"
+        )
+    return option
+
+
+@contextmanager
+def storage_password(args: Sequence[str]) -> Iterator[list[str]]:
+    """Move the password of `search.storage` into the environment, where libpq looks for it.
+
+    After that no override contains it, so neither Hydra nor a launcher can write it to a file.
+    """
+    password, cleaned = None, []
+    for arg in args:
+        match = re.fullmatch(
+            r"(\+*search\.storage=['\"]?\w[\w+.-]*://[^:/?#@\s]*):([^/?#\s]*)@(.*)", arg
+        )
+        if match:
+            password = unquote(match[2])
+            arg = f"{match[1]}@{match[3]}"
+        cleaned.append(arg)
+    before = os.environ.get("PGPASSWORD")
+    if password is not None:
+        os.environ["PGPASSWORD"] = password
+    try:
+        yield cleaned
+    finally:
+        if password is not None:
+            del os.environ["PGPASSWORD"]
+            if before is not None:
+                os.environ["PGPASSWORD"] = before

@@ -1,0 +1,68 @@
+"""How the words of a command line are spelled for Hydra."""
+
+import pytest
+from command_line import FAST
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ae_run.arguments import PATH_KEYS, config_dirs, normalize, words_of_help
+
+NAMES = (
+    *("~/pics", "données", "runs/été 2026", "my_images(1)", "a=b", "[x]", "{x}", "it's", "1e5"),
+    *(
+        "a,b",
+        "C:\\Users\\me",
+        "back\\",
+        'say "hi"',
+        "x:y",
+        "true",
+        "-3",
+        "#1",
+        "&",
+        "*.png",
+        "日本",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("key", PATH_KEYS)
+def test_hydra_reads_a_path_as_it_was_typed(key, name):
+    (line,) = normalize([f"{key}={name}"], [])
+    parsed = OverridesParser.create().parse_override(line)
+    assert parsed.key_or_group == key
+    assert str(parsed.value()) == name
+    assert not isinstance(parsed.value(), int | float)
+
+
+def test_what_hydra_reads_already_stays():
+    lines = ["data.path='a b'", "run_dir=outputs/digits-vae/20261121-114229-bb9991", "run_dir=null"]
+    assert normalize(lines, []) == lines
+
+
+def test_a_sweep_over_paths_quotes_each():
+    assert normalize(["-m", "data.path=été,a"], [])[1] == "data.path='été',a"
+    assert normalize(["-m", "data.path=choice(a,b)"], [])[1] == "data.path=choice(a,b)"
+
+
+def test_config_dir_takes_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    mine = tmp_path / "été (1)"
+    mine.mkdir()
+    assert config_dirs(["--config-dir=~/été (1)", "seed=1"]) == (
+        [f"--config-dir={mine}", "seed=1"],
+        [mine],
+    )
+    assert config_dirs(["--config-dir", "~/été (1)"]) == (["--config-dir", str(mine)], [mine])
+
+
+def test_help_is_asked_on_words_not_on_the_values_of_flags():
+    assert words_of_help(["--config-dir", "mine", "--help", "train", "--cfg", "job"]) == ["train"]
+
+
+def test_a_run_in_a_folder_with_an_accent_is_made_and_read_again(cli, tmp_path):
+    made = cli(*FAST, "run_dir=été (1)/a=b")
+    assert made.code == 0, made.err
+    assert made.folder.resolve() == tmp_path / "été (1)" / "a=b"
+    again = cli("task=report", f"run={made.folder.resolve()}")
+    assert again.code == 0, again.err
