@@ -97,7 +97,7 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("_tiny")
-def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     from ae_run.reports.execute import execute
 
     report, store = spec.load("tiny"), Store(tmp_path / "store")

@@ -214,7 +214,7 @@ def test_a_server_that_stays_away_ends_the_search_with_one_message(server):
         server.up()
     assert process.returncode == 1
     assert "did not come back within 2 s" in err
-    assert "the same command goes on" in err
+    assert "the same command resumes it" in err
     assert err.count("\n") == 1
     assert "Traceback" not in err
 

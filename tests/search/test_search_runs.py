@@ -70,7 +70,7 @@ def test_a_search_leaves_its_results_and_the_best_run_repeats_to_the_same_bytes(
     assert Path("file/model.safetensors").read_bytes() == weights
 
 
-def test_the_same_command_goes_on_and_a_larger_total_adds_the_difference(cli):
+def test_the_same_command_resumes_and_a_larger_total_adds_the_difference(cli):
     line = (*FAST, SPACE, NAME, "search.workers=1", "search.n_trials=2")
     assert cli(*line).code == 0
     first = rows()

@@ -108,7 +108,7 @@ def test_a_killed_workers_trial_is_tried_again_once_with_its_values():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.slow
-def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
+def test_a_stop_request_ends_all_workers_and_the_same_command_resumes(number):
     line = (*LINE, *LONG, "search.n_trials=3", "train.epochs=40")
     process = start(*line)
     wait_for(lambda: any(t.intermediate_values for t in trials()))
@@ -116,7 +116,7 @@ def test_a_stop_request_ends_all_workers_and_the_same_command_goes_on(number):
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert "the same command goes on" in err
+    assert "the same command resumes it" in err
     assert "Traceback" not in err
     assert all(gone(pid) for pid in workers)
     waiting = [t for t in trials() if t.state == TrialState.WAITING]
@@ -142,7 +142,7 @@ def test_one_worker_in_the_launchers_own_process_is_killed_stopped_and_resumed()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopped; 0 of 2 trials are finished; the same command goes on" in err
+    assert "stopped; 0 of 2 trials are finished; the same command resumes it" in err
     assert "Traceback" not in err
     assert [t.state for t in leaves(trials())] == [TrialState.WAITING] * 2
     stopped = [t for t in trials() if t.user_attrs.get("stopped")]

@@ -255,7 +255,7 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
                 if time.monotonic() > deadline:
                     raise StorageLost(
                         f"search.storage: the connection is lost, and did not come back within "
-                        f"{patience:g} s; finished trials are kept, and the same command goes on"
+                        f"{patience:g} s; finished trials are kept, and the same command resumes it"
                     ) from None
             time.sleep(min(1.0, patience))
 

@@ -56,7 +56,7 @@ def run(job: Job) -> None:
             with stop_requests() as stop:
                 seconds = workers.Workers(search, queue, connect, dataset, stop).work()
         except Interrupted as end:
-            end.args = (f"{end}; the same command goes on",)
+            end.args = (f"{end}; the same command resumes it",)
             raise
         _finish(search, queue, seconds)
     finally:
