@@ -103,6 +103,16 @@ def test_values_of_any_kind_become_a_folders_name(cli, monkeypatch):
     assert Path(seen[0]).name == "0_train.epochs-1_evaluate.probe.mlp.epochs-3"
 
 
+def test_a_job_that_is_started_again_gets_another_folder(cli):
+    line = (*LINE, "hydra.sweep.dir='my sweep'", "seed=1,2")
+    assert cli(*line).code == 0
+    result = cli(*line)
+    assert result.code == 0, result.err
+    names = ["0_seed-1", "0_seed-1_2", "1_seed-2", "1_seed-2_2", "sweep.csv"]
+    assert sorted(path.name for path in Path("my sweep").iterdir()) == names
+    assert "sweep: 2 jobs, 0 failed" in result.out
+
+
 def test_jobs_of_a_launcher_write_one_table():
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     done = run_process(["-m", "ae_run", *LINE, "seed=0,1", "hydra/launcher=submitit_local"])

@@ -218,6 +218,51 @@ def test_a_part_that_a_quick_run_left_out_can_be_evaluated_later(run, cli):
     assert "samples: 5" in (run / "config.yaml").read_text()
 
 
+def contents(run: Path) -> tuple[dict, dict[str, bytes], set[str]]:
+    """Scores, arrays and the names of the figures."""
+    with np.load(run / "artifacts.npz") as arrays:
+        by_name = {name: arrays[name].tobytes() for name in arrays}
+    return read(run, "metrics.json"), by_name, {path.name for path in (run / "figures").iterdir()}
+
+
+def test_a_smaller_evaluation_keeps_what_a_larger_one_made(cli):
+    small = ("evaluate.points=50", "evaluate.latent.samples=5", "evaluate.convergence.max_steps=5")
+    fast = (*FAST, "evaluate=default", *small, "evaluate.tsne=[2]", "train.replicas=2")
+    run = cli(*fast, "corruption=masking").folder
+    scores, arrays, figures = contents(run)
+    seeds = read(run, "replicas.json")
+    assert {"tsne.png", "random_samples.png", "convergence.png", "robustness.png"} <= figures
+    result = cli("task=evaluate", f"run={run}", "evaluate=quick", "evaluate.points=50")
+    assert result.code == 0, result.err
+    assert contents(run) == (scores, arrays, figures)
+    assert read(run, "replicas.json") == seeds
+    saved = (run / "config.yaml").read_text()
+    assert "own_levels:\n  - 0.0" in saved
+    assert "samples: 5" in saved
+    # A part that is asked for is made again; what belongs to another number of codes is dropped.
+    options = ("evaluate=quick", "evaluate.points=40", "evaluate.own_levels=[3.0]")
+    assert cli("task=evaluate", f"run={run}", *options).code == 0
+    new_scores, new_arrays, _ = contents(run)
+    assert new_scores["robustness"]["own"]["levels"] != scores["robustness"]["own"]["levels"]
+    assert new_scores["robustness"]["gaussian"] == scores["robustness"]["gaussian"]
+    assert new_scores["probe"] == scores["probe"]
+    assert set(arrays) - set(new_arrays) == {"codes_3d", "codes_3d_axes"}
+
+
+def test_what_was_found_with_other_weights_is_not_kept(run, cli):
+    small = ("evaluate.latent.samples=5", "evaluate.convergence=null", "evaluate.probe=null")
+    assert cli("task=evaluate", f"run={run}", "evaluate=default", *small).code == 0
+    assert "latent" in read(run, "metrics.json")
+    other = cli(*FAST, "seed=1").folder
+    shutil.copy(other / "model.safetensors", run / "model.safetensors")
+    assert cli("task=evaluate", f"run={run}", "evaluate=quick").code == 0
+    assert "latent" not in read(run, "metrics.json")
+    assert not (run / "figures" / "random_samples.png").exists()
+    assert "latent: null" in (run / "config.yaml").read_text()
+    (run / "artifacts.npz").write_bytes(b"torn")
+    assert cli("task=evaluate", f"run={run}", "evaluate=quick").code == 0
+
+
 def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 

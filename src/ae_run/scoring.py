@@ -6,6 +6,7 @@ from ae_run import evaluation, headline, models
 from ae_run.config import Config, validate
 from ae_run.data import Dataset
 from ae_run.evaluation import seeds
+from ae_run.evaluation.earlier import Earlier, weights
 from ae_run.models import Autoencoder
 from ae_run.run_folder import REPLICAS, RunFolder
 from ae_run.training import checkpoints, replicas
@@ -15,17 +16,23 @@ _SHOWN = {"latent": None, "convergence": None, "tsne": ()}
 
 
 def score(
-    folder: RunFolder, config: Config, model: Autoencoder, dataset: Dataset, device: torch.device
+    folder: RunFolder,
+    config: Config,
+    model: Autoencoder,
+    dataset: Dataset,
+    device: torch.device,
+    earlier: Earlier | None = None,
 ) -> None:
     """Load the folder's best weights into the model, and score it on test.
 
+    What `earlier` found is kept for the parts of `evaluate` that the config switches off.
     `warnings` in `run.json` then says what to try where a baseline is better.
     """
     checkpoints.load_weights(folder, model)
-    metrics = evaluation.evaluate(config, model, dataset, folder, device)
+    metrics = evaluation.evaluate(config, model, dataset, folder, device, earlier)
     best_epoch = folder.read_json("run.json").get("best_epoch")
     warnings = headline.warnings(metrics, config.train.lr, folder.epochs_saved(), best_epoch)
-    folder.update_json("run.json", warnings=warnings)
+    folder.update_json("run.json", warnings=warnings, scored_weights=weights(folder))
     folder.mark("scored")
 
 
@@ -49,7 +56,9 @@ def score_seeds(
     for other in others:
         if again or not other.is_current("scored"):
             own = validate(other.read_config()).model_copy(update={"evaluate": what})
-            score(other, own, models.build(own.model, dataset.image_shape), dataset, device)
+            earlier = Earlier.of(other) if again else None
+            model = models.build(own.model, dataset.image_shape)
+            score(other, own, model, dataset, device, earlier)
             new = True
         other.update_json("run.json", status="finished")
     if others:

@@ -16,6 +16,7 @@ from ae_run.run_folder import REPLICAS, RunFolder
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
+    from hydra.core.override_parser.types import Override
 
 TABLE = "sweep.csv"
 _JOBS = ".jobs"
@@ -37,11 +38,13 @@ class Sweep:
         Args:
             args: the command line.
         """
-        given = [a.partition("=")[2] for a in args if a.startswith("hydra.sweep.dir=")]
+        overrides = _parsed(args)
+        given = [str(o.value()) for o in overrides if o.key_or_group == "hydra.sweep.dir"]
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         self.path = Path(given[-1] if given else f"outputs/sweep/{name}")
         self._made = [path for path in (self.path, *self.path.parents) if not path.exists()]
-        fixed = ",".join(f"'{key}'" for key in _fixed(args))
+        keys = [o.key_or_group for o in overrides if not o.is_sweep_override()]
+        fixed = ",".join(f"'{key}'" for key in keys)
         self.args = [
             *([] if given else [f"hydra.sweep.dir={self.path}"]),
             f"hydra.job.config.override_dirname.exclude_keys=[{fixed}]",
@@ -62,19 +65,17 @@ class Sweep:
                 path.rmdir()
 
 
-def _fixed(args: Sequence[str]) -> list[str]:
-    """The keys that have the same value in every job."""
+def _parsed(args: Sequence[str]) -> list["Override"]:
+    """The overrides among the arguments; composing the config tells of those not readable."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    parser, keys = OverridesParser.create(), []
+    parser, overrides = OverridesParser.create(), []
     for arg in args:
         if "=" in arg and not arg.startswith("-"):
-            with suppress(HydraException):  # composing the config will say what is wrong
-                override = parser.parse_override(arg)
-                if not override.is_sweep_override():
-                    keys.append(override.key_or_group)
-    return keys
+            with suppress(HydraException):
+                overrides.append(parser.parse_override(arg))
+    return overrides
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def recorded(hydra: "HydraConf", raw: dict[str, Any]) -> Iterator[None]:
     sweep, number = RunFolder(Path(hydra.sweep.dir)), hydra.job.num
     values = _swept(hydra.overrides.task, hydra.job.config.override_dirname.exclude_keys)
     if raw["task"] == "train":
-        raw["run_dir"] = str(sweep.file(_name(number, values)))
+        raw["run_dir"] = str(_unused(sweep.file(_name(number, values))))
     row = {"job": number, **values}
     folder = Path(raw["run_dir"] or raw["run"] or "")
     try:
@@ -101,6 +102,12 @@ def recorded(hydra: "HydraConf", raw: dict[str, Any]) -> Iterator[None]:
         _note(sweep, row | {"error": " ".join(str(error).split()) or type(error).__name__})
         raise
     _note(sweep, row | _scores(RunFolder(folder)) | {"folder": str(folder)})
+
+
+def _unused(path: Path) -> Path:
+    """The path, or with a number added: a launcher may start a job again in the same sweep."""
+    paths = (path, *(path.with_name(f"{path.name}_{again}") for again in range(2, 1000)))
+    return next(path for path in paths if not path.exists())
 
 
 def _swept(overrides: Sequence[str], fixed: Sequence[str]) -> dict[str, str]:

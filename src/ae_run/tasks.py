@@ -52,10 +52,14 @@ def train(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """Score a run again from its folder, then draw its figures and write its page."""
+    """Score a run again from its folder, then draw and report.
+
+    Parts of `evaluate` that are switched off stay as an earlier evaluation left them.
+    """
     import torch
 
     from ae_run import devices, models
+    from ae_run.evaluation.earlier import Earlier
     from ae_run.scoring import score, score_seeds
     from ae_run.training import checkpoints
     from ae_run.training.run import check_fingerprint
@@ -70,9 +74,11 @@ def evaluate(job: Job) -> None:
     model = models.build(config.model, dataset.image_shape)
     checkpoints.load_weights(folder, model)
     with folder.lock(), recorded(folder, phases, training=False):
-        folder.write_yaml("config.yaml", config.dump())
+        earlier = Earlier.of(folder)
         with phases("evaluate"):
-            score(folder, config, model, dataset, device)
+            score(folder, config, model, dataset, device, earlier)
+        kept = {"evaluate": earlier.kept_options(config.evaluate)} if earlier else {}
+        folder.write_yaml("config.yaml", config.model_copy(update=kept).dump())
         score_seeds(folder, config, dataset, device, again=True)
         _draw(config, folder, phases)
     _say_result(folder)

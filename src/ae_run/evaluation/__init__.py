@@ -18,6 +18,7 @@ from ae_run.data import Dataset, Part
 from ae_run.errors import RunFailed
 from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
 from ae_run.evaluation.codes import Codes
+from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays
 from ae_run.images import DeviceImages, pairs
@@ -37,8 +38,11 @@ def evaluate(
     dataset: Dataset,
     folder: RunFolder,
     device: torch.device,
+    earlier: Earlier | None = None,
 ) -> Metrics:
     """Score a trained model on the test split, write both files, and return the metrics.
+
+    What `earlier` found is kept for the parts that the config switches off.
 
     Raises:
         RunFailed: the model's output is not finite.
@@ -77,9 +81,13 @@ def evaluate(
         arrays |= _prefixed("convergence", frames)
 
     more_metrics, more_arrays = _from_codes(config, model, pca, dataset, images, folder)
-    folder.write_json("metrics.json", _without_nan(metrics | more_metrics))
-    folder.write_arrays("artifacts.npz", arrays | more_arrays)
-    return metrics | more_metrics
+    metrics, arrays = metrics | more_metrics, arrays | more_arrays
+    if earlier is not None:
+        metrics = earlier.kept_metrics(options, metrics)
+        arrays = earlier.kept_arrays(options, arrays)
+    folder.write_json("metrics.json", _without_nan(metrics))
+    folder.write_arrays("artifacts.npz", arrays)
+    return metrics
 
 
 def _clean_scores(
