@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from ae_run.search import space, storage
 from ae_run.search.config import SearchConfig
 from ae_run.search.parameters import Parameter
 from ae_run.search.space import Space, Values
+from ae_run.training.length import known_epochs, with_epochs
 
 PROBE = "evaluate.probe.mlp."
 """Prefix of the keys that may be searched with `search.objective=probe`."""
 _ON_ONE_GPU = 4  # workers, with search.workers=auto
 # May differ between machines: where data lies and how it is computed.
-_ELSEWHERE = ("data.root", "data.download", "data.mirrors", "data.path", "train.threads")
+_ELSEWHERE = (
+    *("data.root", "data.download", "data.mirrors", "data.path", "train.threads"),
+    "data.suggested_steps",  # gives train.epochs, which counts
+)
 # Not part of how a model is trained, or the scores of trials would not be comparable.
 _FIXED = (
     *("task", "run_dir", "resume", "run", "worker", "device", "evaluate", "figures", "search"),
@@ -57,7 +61,7 @@ class Plan:
         """Epochs of a trial that is not pruned, unless `train.epochs` is searched."""
         if self.options.objective == "probe":
             return int(self.raw["evaluate"]["probe"]["mlp"]["epochs"])
-        return self.config.train.epochs
+        return known_epochs(self.config.train)
 
     @property
     def encoder(self) -> Path | None:
@@ -110,6 +114,13 @@ def make(job: Job) -> Plan:
     )
 
 
+def with_data(plan: Plan, dataset: Dataset) -> Plan:
+    """The plan with the epochs that this data asks for: the same for all trials."""
+    config = with_epochs(plan.config, len(dataset.train))
+    raw = space.apply(plan.raw, {"train.epochs": config.train.epochs})
+    return replace(plan, config=config, raw=raw)
+
+
 def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The encoder's own config with this command's `evaluate`, and its label."""
     if job.folder is None:
@@ -123,7 +134,7 @@ def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
         may = ("evaluate", "figures", "device", "search", "experiment")
         if _is_of_runs(line) and key.partition(".")[0] not in may:
             raise UserError(f"{key}: cannot change for run={job.folder.path}; it is trained")
-    saved = job.folder.read_yaml("config.yaml") | PLAIN_TASK
+    saved = job.folder.read_config() | PLAIN_TASK
     mine = {key: raw[key] for key in ("evaluate", "figures", "device")}
     label = str(job.folder.read_json("run.json").get("label", job.folder.path.parent.name))
     return saved | mine, label
