@@ -16,6 +16,7 @@ ROOT = Path(ae_run.__file__).parent
 # A room, which is a module or a package below ae_run, imports only the rooms before it.
 ORDER = (
     *("errors", "messages", "components", "schema", "saved_config", "run_folder", "headline"),
+    "progress",
     *(
         "randomness",
         "devices",

@@ -6,6 +6,7 @@ The rooms, in the order in which they may import each other:
     components, schema  a name → its Python file; types and base classes of configs
     run_folder          a run's files: locked, replaced in one step, marked as current; saved_config
     headline            the scores that lead wherever a run is summed up, and its warnings
+    progress            what a long task is at: its parts by name, with a bar on a terminal
     devices, randomness where to compute; generators by (seed, purpose, epoch)
     processes           child processes and stop signals on every platform
     images, meter       uint8 images on a device; sums and counts of scores

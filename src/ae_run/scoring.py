@@ -7,6 +7,7 @@ from ae_run.config import Config, validate
 from ae_run.data import Dataset
 from ae_run.evaluation import seeds
 from ae_run.models import Autoencoder
+from ae_run.progress import Parts
 from ae_run.run_folder import REPLICAS, RunFolder
 from ae_run.training import checkpoints, replicas
 
@@ -46,12 +47,14 @@ def score_seeds(
     """
     what = config.evaluate.model_copy(update=_SHOWN)
     others, new = replicas.folders(folder), False
-    for other in others:
-        if again or not other.is_current("scored"):
-            own = validate(other.read_config()).model_copy(update={"evaluate": what})
-            score(other, own, models.build(own.model, dataset.image_shape), dataset, device)
-            new = True
-        other.update_json("run.json", status="finished")
+    with Parts(folder, "evaluate seeds", len(others)) as part:
+        for other in others:
+            with part(other.path.name):
+                if again or not other.is_current("scored"):
+                    own = validate(other.read_config()).model_copy(update={"evaluate": what})
+                    score(other, own, models.build(own.model, dataset.image_shape), dataset, device)
+                    new = True
+            other.update_json("run.json", status="finished")
     if others:
         folder.write_json(REPLICAS, seeds.summary([folder, *others]))
     return new
