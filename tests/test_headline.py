@@ -63,9 +63,9 @@ def test_a_score_that_no_image_has_is_a_dash():
 @pytest.mark.parametrize(
     ("mse", "says"),
     [
-        (0.06, "mean training image's 0.05"),
-        (0.0058, "corrupted input's own 0.0058"),
-        (0.002, "principal components' 0.0015"),
+        (0.06, "the 0.05 of the mean training image"),
+        (0.0058, "the 0.0058 of the corrupted input"),
+        (0.002, "the 0.0015 of PCA"),
     ],
 )
 def test_the_easiest_baseline_that_is_not_beaten_is_named_once(mse, says):

@@ -16,10 +16,10 @@ ROOT = Path(ae_run.__file__).parent
 # A room, which is a module or a package below ae_run, imports only the rooms before it.
 ORDER = (
     *("errors", "messages", "console", "components", "schema", "saved_config", "run_folder"),
-    *("headline", "randomness", "devices", "processes", "corruptions", "images", "meter", "data"),
-    *("models", "config", "drawing", "figures", "pages", "training", "evaluation", "scoring"),
-    *("recording", "task_table", "job", "tasks", "search", "reports", "sweep", "help_page"),
-    *("arguments", "cli"),
+    *("headline", "progress", "randomness", "devices", "processes", "corruptions", "images"),
+    *("meter", "data", "models", "config", "drawing", "figures", "pages", "training"),
+    *("evaluation", "scoring", "recording", "task_table", "job", "tasks", "search", "reports"),
+    *("sweep", "help_page", "arguments", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

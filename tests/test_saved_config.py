@@ -24,6 +24,12 @@ def test_keys_added_since_get_the_value_they_had_in_effect():
     assert "output_bias" not in old["model"]
 
 
+def test_a_suggestion_in_epochs_becomes_one_in_steps_that_does_not_count():
+    new = upgraded({"data": {"name": "digits", "suggested_epochs": 100}, "train": {"epochs": 7}})
+    assert new["data"] == {"name": "digits", "suggested_steps": 1}
+    assert new["train"]["epochs"] == 7
+
+
 def test_what_a_config_holds_stays():
     saved = {"model": {"name": "vae", "output_bias": 2.0}, "train": {"plateau": {"epochs": 1}}}
     new = upgraded(saved)

@@ -8,6 +8,7 @@ The rooms, in the order in which they may import each other:
     run_folder          a run's files: locked, replaced in one step, marked as current
     saved_config        configs of older versions, upgraded
     headline            the scores that lead wherever a run is summed up, and its warnings
+    progress            what a long task is at: its parts by name, with a bar on a terminal
     devices             which device, its name and memory
     randomness          generators by (seed, purpose, epoch)
     processes           child processes and stop signals on every platform

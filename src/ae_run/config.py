@@ -48,7 +48,7 @@ class PlateauConfig(Schema):
 class TrainConfig(Schema):
     """How to train; `conf/train/default.yaml` documents each key."""
 
-    epochs: Positive
+    epochs: Positive | None
     batch_size: Positive
     lr: Annotated[float, Field(gt=0)]
     optimizer: Literal["adam", "adamw", "adamax", "rmsprop", "sgd"]
@@ -279,8 +279,7 @@ def validate(
         return Config.model_validate(dict(raw), context={"unchecked": skipped})
     except ValidationError as error:
         known = list(messages.flatten(raw))
-        found = error.errors(include_url=False)
-        lines = [messages.validation_error(details, known) for details in found]
+        lines = [messages.validation_error(e, known) for e in error.errors(include_url=False)]
         raise UserError("\n        ".join(dict.fromkeys(lines))) from None
 
 

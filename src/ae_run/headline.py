@@ -20,9 +20,9 @@ _ROWS = {
 _LABEL, _OWN, _OTHER = 24, 20, 12
 """Widths of the columns; together they fit into 80 characters."""
 _BASELINES = {
-    "mean": "the mean training image's",
-    "the input": "the corrupted input's own",
-    "PCA": "the same number of principal components'",
+    "mean": "the mean training image",
+    "the input": "the corrupted input itself",
+    "PCA": "PCA with as many dimensions",
 }
 """What a run should beat, the easiest first, by how its name starts in `Block.others`."""
 _STILL_IMPROVING = 0.8
@@ -117,7 +117,7 @@ def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) ->
         where = f" on {block.name}" if block.prefix else ""
         if name == "PCA" and "nelbo" in metrics:
             advice += "; a variational model gives up some MSE for its bound"
-        return [f"MSE {own:.4g}{where} is no better than {what} {base:.4g}: try {advice}"]
+        return [f"MSE {own:.4g}{where} is no better than the {base:.4g} of {what}: try {advice}"]
     return []
 
 

@@ -31,6 +31,11 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
             group = group.get(part) if isinstance(group, dict) else None
         if isinstance(group, dict):
             group.update({key: value for key, value in keys.items() if key not in group})
+    data = config.get("data")
+    if isinstance(data, dict) and "suggested_epochs" in data:
+        # Such a config has a number of epochs, so that no suggestion counts.
+        del data["suggested_epochs"]
+        data.setdefault("suggested_steps", 1)
     model = config.get("model")
     if isinstance(model, dict) and model.get("name") in _WITH_OUTPUT_BIAS:
         model.setdefault("output_bias", -1.5)

@@ -8,6 +8,7 @@ from ae_run.data import Dataset
 from ae_run.evaluation import seeds
 from ae_run.evaluation.earlier import Earlier, weights
 from ae_run.models import Autoencoder
+from ae_run.progress import Parts
 from ae_run.run_folder import REPLICAS, RunFolder
 from ae_run.training import checkpoints, replicas
 
@@ -53,14 +54,16 @@ def score_seeds(
     """
     what = config.evaluate.model_copy(update=_SHOWN)
     others, new = replicas.folders(folder), False
-    for other in others:
-        if again or not other.is_current("scored"):
-            own = validate(other.read_config()).model_copy(update={"evaluate": what})
-            earlier = Earlier.of(other) if again else None
-            model = models.build(own.model, dataset.image_shape)
-            score(other, own, model, dataset, device, earlier)
-            new = True
-        other.update_json("run.json", status="finished")
+    with Parts(folder, "evaluate seeds", len(others)) as part:
+        for other in others:
+            with part(other.path.name):
+                if again or not other.is_current("scored"):
+                    own = validate(other.read_config()).model_copy(update={"evaluate": what})
+                    earlier = Earlier.of(other) if again else None
+                    own_model = models.build(own.model, dataset.image_shape)
+                    score(other, own, own_model, dataset, device, earlier)
+                    new = True
+            other.update_json("run.json", status="finished")
     if others:
         folder.write_json(REPLICAS, seeds.summary([folder, *others]))
     return new

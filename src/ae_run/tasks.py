@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from ae_run import data, headline
 from ae_run.config import Config
 from ae_run.job import Job
+from ae_run.progress import Parts
 from ae_run.recording import Phases, recorded
 from ae_run.run_folder import REPLICAS, RunFolder
 
@@ -106,7 +107,7 @@ def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
     from ae_run import figures as drawing
     from ae_run.pages import run as run_page
 
-    with phases("figures"):
+    with phases("figures"), Parts(folder, "figures", 1) as part, part("drawing"):
         drawing.draw(folder, config.figures)
     # The page shows the time of every phase except its own.
     old = folder.read_json("run.json").get("phases", {})

@@ -24,6 +24,7 @@ from ae_run.evaluation.latent import latent_arrays
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
+from ae_run.progress import Parts
 from ae_run.randomness import derive_seed, image_keys
 from ae_run.run_folder import SNAPSHOTS, RunFolder
 
@@ -47,21 +48,50 @@ def evaluate(
     Raises:
         RunFailed: the model's output is not finite.
     """
+    with Parts(folder, "evaluate", _count(config)) as part:
+        metrics, arrays = _evaluate(config, model, dataset, folder, device, part)
+    if earlier is not None:
+        metrics = earlier.kept_metrics(config.evaluate, metrics)
+        arrays = earlier.kept_arrays(config.evaluate, arrays)
+    folder.write_json("metrics.json", _without_nan(metrics))
+    folder.write_arrays("artifacts.npz", arrays)
+    return metrics
+
+
+def _count(config: Config) -> int:
+    """How many parts there are to show."""
+    options = config.evaluate
+    optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
+    others = [*optional, None if config.corruption.name == "none" else config.corruption]
+    named = len(robustness.curves(config)) + len(options.tsne)
+    return 2 + sum(other is not None for other in others) + named
+
+
+def _evaluate(
+    config: Config,
+    model: Autoencoder,
+    dataset: Dataset,
+    folder: RunFolder,
+    device: torch.device,
+    part: Parts,
+) -> tuple[Metrics, Arrays]:
     options, size = config.evaluate, config.evaluate.batch_size
     # Convolutions are faster with this weight layout, on CPUs and on CUDA.
     model = model.to(device, torch.float32).to(memory_format=torch.channels_last).eval()
     test = dataset.open_test()
     images = DeviceImages(test.images, device)
     keys = image_keys(test.images).to(device)
-    pca = baselines.Pca.fit(dataset.train, model.latent_dim, device)
-
-    metrics, per_image = _clean_scores(config, model, images)
-    metrics["baseline"] = baselines.baselines(pca, images, size)
+    with part(f"scoring {len(images):,} test images"):
+        pca = baselines.Pca.fit(dataset.train, model.latent_dim, device)
+        metrics, per_image = _clean_scores(config, model, images)
+        metrics["baseline"] = baselines.baselines(pca, images, size)
     if options.log_likelihood_samples is not None:
-        metrics |= _log_likelihood(config, model, images)
+        with part("log-likelihood"):
+            metrics |= _log_likelihood(config, model, images)
     if config.corruption.name != "none":
-        metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
-        per_image |= _prefixed("denoising", more)
+        with part(f"scoring under {config.corruption.name} corruption"):
+            metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
+            per_image |= _prefixed("denoising", more)
     metrics["robustness"] = {}
 
     arrays = {"class_names": np.array(dataset.class_names), **per_image}
@@ -72,22 +102,18 @@ def evaluate(
     if folder.has(SNAPSHOTS):
         arrays |= _prefixed("snapshots", folder.read_arrays(SNAPSHOTS))
     for name, curve in robustness.curves(config).items():
-        scores, pictures = robustness.curve(curve, model, pca, images, keys, size)
+        with part(f"robustness, {name.replace('_', ' ')}"):
+            scores, pictures = robustness.curve(curve, model, pca, images, keys, size)
         metrics["robustness"][name] = scores
         arrays |= _prefixed(f"robustness_{name}", pictures)
     if options.convergence is not None:
-        scores, frames = convergence.converge(options.convergence, model, config.seed, device)
+        with part("manifold convergence"):
+            scores, frames = convergence.converge(options.convergence, model, config.seed, device)
         metrics["convergence"] = scores
         arrays |= _prefixed("convergence", frames)
 
-    more_metrics, more_arrays = _from_codes(config, model, pca, dataset, images, folder)
-    metrics, arrays = metrics | more_metrics, arrays | more_arrays
-    if earlier is not None:
-        metrics = earlier.kept_metrics(options, metrics)
-        arrays = earlier.kept_arrays(options, arrays)
-    folder.write_json("metrics.json", _without_nan(metrics))
-    folder.write_arrays("artifacts.npz", arrays)
-    return metrics
+    more_metrics, more_arrays = _from_codes(config, model, pca, dataset, images, folder, part)
+    return metrics | more_metrics, arrays | more_arrays
 
 
 def _clean_scores(
@@ -135,21 +161,33 @@ def _from_codes(
     dataset: Dataset,
     images: DeviceImages,
     folder: RunFolder,
+    part: Parts,
 ) -> tuple[Metrics, Arrays]:
     """Scores and arrays computed from the codes."""
     options, device, classes = config.evaluate, images.device, len(dataset.class_names)
     metrics: Metrics = {}
-    test = Codes.of(model, dataset.open_test(), images, options.batch_size)
-    arrays = _drawn_codes(config, test.first(options.points), dataset.open_test().images)
+    with part("codes of the test images"):
+        test = Codes.of(model, dataset.open_test(), images, options.batch_size)
+        shown = test.first(options.points)
+        arrays = _drawn_codes(config, shown, dataset.open_test().images)
+    for dims in options.tsne:
+        with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
+            embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
+        if embedding is not None:
+            arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": shown.labels.numpy()}
     if options.latent is not None:
-        train_images = DeviceImages(dataset.train.images, device)
-        train = Codes.of(model, dataset.train, train_images, options.batch_size)
-        metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
-        arrays |= latent_arrays(
-            options.latent, model, train, test, classes, config.seed, folder.say
-        )
-    if options.probe is not None and (scores := _probe(config, options.probe, model, pca, dataset)):
-        metrics["probe"] = scores
+        with part("latent space"):
+            train_images = DeviceImages(dataset.train.images, device)
+            train = Codes.of(model, dataset.train, train_images, options.batch_size)
+            metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
+            arrays |= latent_arrays(
+                options.latent, model, train, test, classes, config.seed, folder.say
+            )
+    if options.probe is not None:
+        with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
+            scores = _probe(config, options.probe, model, pca, dataset)
+        if scores:
+            metrics["probe"] = scores
     return metrics, arrays
 
 
@@ -201,10 +239,6 @@ def _drawn_codes(config: Config, shown: Codes, images: np.ndarray) -> Arrays:
     }
     if z.shape[1] >= 3 and config.evaluate.latent is not None:
         arrays["codes_3d"], arrays["codes_3d_axes"] = codes.project(z, 3)
-    for dims in config.evaluate.tsne:
-        embedding = codes.tsne(z, dims, derive_seed(config.seed, "tsne") % 2**32)
-        if embedding is not None:
-            arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": labels}
     return arrays
 
 

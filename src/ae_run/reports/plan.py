@@ -25,12 +25,20 @@ _DECIDES_NOT = (
     ("data", "root"),
     ("data", "mirrors"),
     ("data", "download"),
+    ("data", "suggested_steps"),
     ("train", "threads"),
     ("train", "replicas"),
 )
 
 
 PICTURES, WEIGHTS, EXAMPLES = "pictures", "weights", "examples"
+
+# A key that configs had when the results below outputs were made: it is part of their digests.
+_SUGGESTED_EPOCHS = {
+    **dict.fromkeys(("mnist", "kmnist", "fashion_mnist", "mnist_mat"), 10),
+    **dict.fromkeys(("notmnist", "colored_mnist", "npz", "idx", "folder"), 20),
+    **dict.fromkeys(("digits", "colored_digits"), 100),
+}
 
 
 @dataclass(frozen=True)
@@ -161,6 +169,7 @@ class Planner:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
+        content["data"] |= {"suggested_epochs": _SUGGESTED_EPOCHS.get(config.data.name)}
         content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
         content["init_from"] = before.training if before else None
         training = {key: value for key, value in content.items() if key != "evaluate"}

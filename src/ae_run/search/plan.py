@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from ae_run.search import space, storage
 from ae_run.search.config import SearchConfig
 from ae_run.search.parameters import Parameter
 from ae_run.search.space import Space, Values
+from ae_run.training.length import known_epochs, with_epochs
 
 PROBE = "evaluate.probe.mlp."
 """Prefix of the keys that may be searched with `search.objective=probe`."""
 _ON_ONE_GPU = 4  # workers, with search.workers=auto
 # May differ between machines: where data lies and how it is computed.
-_ELSEWHERE = ("data.root", "data.download", "data.mirrors", "data.path", "train.threads")
+_ELSEWHERE = (
+    *("data.root", "data.download", "data.mirrors", "data.path", "train.threads"),
+    "data.suggested_steps",  # gives train.epochs, which counts
+)
 # Not part of how a model is trained, or the scores of trials would not be comparable.
 _FIXED = (
     *("task", "run_dir", "resume", "run", "worker", "device", "evaluate", "figures", "search"),
@@ -57,7 +61,7 @@ class Plan:
         if self.options.objective == "probe":
             assert self.config.evaluate.probe is not None
             return self.config.evaluate.probe.mlp.epochs
-        return self.config.train.epochs
+        return known_epochs(self.config.train)
 
     @property
     def encoder(self) -> Path | None:
@@ -107,6 +111,11 @@ def make(job: Job) -> Plan:
         workers=workers,
         threads=threads,
     )
+
+
+def with_data(plan: Plan, dataset: Dataset) -> Plan:
+    """The plan with the epochs that this data asks for: the same for all trials."""
+    return replace(plan, config=with_epochs(plan.config, len(dataset.train)))
 
 
 def _of_encoder(job: Job) -> tuple[Config, str]:

@@ -22,6 +22,7 @@ def run(job: Job) -> None:
 
     search = plan.make(job)
     dataset = data.load(search.config.data)
+    search = plan.with_data(search, dataset)
     if job.folder is not None:
         check_fingerprint(job.folder, dataset)
     if not len(dataset.validation):

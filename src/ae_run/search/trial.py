@@ -22,6 +22,7 @@ from ae_run.search.space import Space, Values
 from ae_run.search.storage import StorageLost
 from ae_run.training import fit
 from ae_run.training.interrupts import stop_requests
+from ae_run.training.length import known_epochs
 from ae_run.training.run import start, training_facts
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ class Objective:
                     if row["stage"] == last:
                         epoch += 1
                         score = row[f"validation_{run.monitor}"]
-                        pruned = self._report(trial, epoch, config.train.epochs, score, facts)
+                        pruned = self._report(
+                            trial, epoch, known_epochs(config.train), score, facts
+                        )
                     facts |= {"epochs": row["epoch"], "stage_epochs": epoch}
                     if pruned:
                         break

@@ -23,6 +23,7 @@ from ae_run.models import Autoencoder, replica_draws
 from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.interrupts import stop_requests
+from ae_run.training.length import known_epochs
 from ae_run.training.loop import (
     Row,
     fit,
@@ -84,7 +85,7 @@ class BatchedTraining:
         self.images = DeviceImages(first.dataset.train.images, first.device, dtype)
         self._progresses = [progress for progress, _ in saved]
         self.progress = self._progresses[0]
-        self.epochs = self.settings.epochs
+        self.epochs = known_epochs(self.settings)
         self._validators = [
             Validator(r.config, r.dataset.validation, r.device, dtype) for r in runs
         ]

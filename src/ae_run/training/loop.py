@@ -22,6 +22,7 @@ from ae_run.training import checkpoints, optimizers, precision
 from ae_run.training.checkpoints import Progress
 from ae_run.training.cuda_graph import AnyStep, GraphStep
 from ae_run.training.interrupts import StopRequest, stop_requests
+from ae_run.training.length import known_epochs
 from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
 from ae_run.training.run import Run
@@ -88,7 +89,9 @@ class Training:
             if index > progress.stage:
                 progress.stage, progress.stage_epoch, progress.best_score = index, 0, None
             stage.begin()
-            self.epochs = 1 if stage.solve is not None else stage.epochs or self.settings.epochs
+            self.epochs = (
+                1 if stage.solve is not None else stage.epochs or known_epochs(self.settings)
+            )
             images, done = len(self.images), progress.stage_epoch
             self.bar = ProgressBar(self.run.folder, stage.name, images, done, self.epochs)
             yield stage

@@ -1,6 +1,5 @@
 """Training progress: a bar on a terminal, plain lines elsewhere, every line in log.txt."""
 
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -8,19 +7,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ae_run.progress import ROWS, terminal_columns
 from ae_run.run_folder import RunFolder
 
 _SECONDS_BETWEEN_LINES = 2.0
-_ROWS, _COLUMNS = 24, 80
-"""Of a terminal that does not tell its own size."""
-
-
-def terminal_columns() -> int:
-    """The width of the terminal behind stderr; some, in containers, say that they have none."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
-    except (OSError, ValueError):
-        return _COLUMNS
 
 
 class ProgressBar:
@@ -42,7 +32,7 @@ class ProgressBar:
             initial=done,
             disable=not self._terminal,
             ncols=terminal_columns(),
-            nrows=_ROWS,
+            nrows=ROWS,
             bar_format="{desc} |{bar}| {elapsed}<{remaining}",
             desc=self._where(),
             leave=False,

@@ -19,6 +19,7 @@ from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed
 from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints, precision
+from ae_run.training.length import known_epochs, with_epochs
 from ae_run.training.stopping import why_early
 
 
@@ -62,6 +63,7 @@ def start(
             holds a run on other data.
     """
     device = devices.resolve(config.device)
+    config = with_epochs(config, len(dataset.train))
     if device.type == "mps" and config.train.precision == "float64":
         raise UserError("train.precision=float64: not on device=mps; choices: auto, float32")
     known: dict[str, Any] = {}
@@ -71,7 +73,7 @@ def start(
     threads = (
         known.get("threads")
         or config.train.threads
-        or precision.threads(len(dataset.train), config.train.epochs, device)
+        or precision.threads(len(dataset.train), known_epochs(config.train), device)
     )
     torch.set_num_threads(threads)
     torch.manual_seed(derive_seed(config.seed, "init"))
@@ -127,7 +129,7 @@ def training_facts(run: Run) -> dict[str, Any]:
     # The first epoch warms up allocators and caches.
     steady = seconds[1:] or seconds
     last = run.model.stages()[-1]
-    epochs = 1 if last.solve is not None else last.epochs or run.config.train.epochs
+    epochs = 1 if last.solve is not None else last.epochs or known_epochs(run.config.train)
     return {
         "epochs_done": progress.epoch,
         "best_epoch": progress.best_epoch,
