@@ -18,7 +18,8 @@ ORDER = (
     *("errors", "messages", "console", "components", "schema", "saved_config", "run_folder"),
     *("randomness", "devices", "processes", "corruptions", "images", "meter", "data", "models"),
     *("config", "drawing", "figures", "pages", "training", "evaluation", "scoring", "recording"),
-    *("task_table", "job", "tasks", "search", "reports", "help_page", "arguments", "cli"),
+    *("task_table", "job", "tasks", "search", "reports", "key_docs"),
+    *("key_help", "help_page", "arguments", "completion", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

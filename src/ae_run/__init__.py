@@ -21,7 +21,9 @@ The rooms, in the order in which they may import each other:
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers, trials, storage, result
     reports             scripts/make_figures.py: the student reports, number by number
-    help_page           --help
+    key_docs            the keys of the YAML files with their comments, read as text
+    key_help, help_page --help KEY; --help
+    completion          tab completion for bash, zsh and fish
     arguments, cli      what the user typed → Hydra's words; argv → Hydra → job → task → exit code
 """
 
