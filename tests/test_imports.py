@@ -19,7 +19,7 @@ ORDER = (
     *("headline", "progress", "randomness", "devices", "processes", "corruptions", "images"),
     *("meter", "data", "models", "config", "drawing", "figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "tasks", "search", "reports"),
-    *("sweep", "help_page", "arguments", "cli"),
+    *("sweep", "key_docs", "key_help", "help_page", "arguments", "completion", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

@@ -29,7 +29,9 @@ The rooms, in the order in which they may import each other:
     search              task=search: plan, workers (starts them), worker (is one), trial, storage
     reports             scripts/make_figures.py: the student reports, number by number
     sweep               a sweep's folder, the names of its runs, its table
-    help_page           --help
+    key_docs            the keys of the YAML files with their comments, read as text
+    key_help, help_page --help KEY; --help
+    completion          tab completion for bash, zsh and fish
     arguments, cli      what the user typed → Hydra's words; argv → Hydra → job → task → exit code
 """
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ae_run import arguments, components, console, help_page, messages
+from ae_run import arguments, completion, components, console, help_page, key_help, messages
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 from ae_run.task_table import TASKS
 
@@ -40,9 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Sequence[str]) -> int:
+    if {*args} & {*arguments.COMPLETION}:
+        print(completion.run(args))
+        return 0
     args, extra = arguments.config_dirs(args)
     if {*args} & {*arguments.HELP}:
-        print(help_page.text(version("ae-run"), extra))
+        words = arguments.words_of_help(args)
+        print(key_help.text(words, extra) if words else help_page.text(version("ae-run"), extra))
         return 0
     if "--version" in args:
         print(f"ae-run {version('ae-run')}")

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ae_run import components
+from ae_run import components, console
+from ae_run.key_help import table
 from ae_run.task_table import TASKS
 
 EXAMPLES = {
@@ -20,11 +21,13 @@ Usage: ae-run [KEY=VALUE …] [GROUP=OPTION …] [--config-dir DIR] [-m]
 """
 
 _FLAGS = """\
-Flags
+  -h, --help WORD   explain a group, an option or a key: --help train, model=vae, train.lr
+  -q, --quiet       show errors only; log.txt in the run folder has the rest
+  -v, --verbose     show what otherwise goes to log.txt only, such as every epoch
   --cfg job         print the config and stop
   -m, --multirun    run every combination of comma-separated values
   --config-dir DIR  a folder of your own YAML files, laid out like conf/
-  -sc install=bash  print tab completion for bash; use it with eval "$(ae-run -sc install=bash)"
+  -sc install=bash  print tab completion for bash, zsh or fish; how to use it is its first line
   --version         print the version
   --hydra-help      Hydra's own flags
 """
@@ -33,19 +36,20 @@ Flags
 def text(version: str, extra: Sequence[Path] = ()) -> str:
     """The help page; `extra` are the user's own config folders."""
     parts = [_USAGE.format(version=version)]
-    parts.append("Tasks (task=…)\n" + _table({name: task.help for name, task in TASKS.items()}))
+    parts.append(
+        f"{console.styled('Tasks', 'bold')} (task=…)\n"
+        + table({name: task.help for name, task in TASKS.items()})
+    )
     for group in components.groups(extra):
         found = components.options(group, extra)
-        parts.append(f"{group.capitalize()} ({group}=…)\n" + _table(found))
-    parts.append(_FLAGS)
+        title = console.styled(group.capitalize(), "bold")
+        parts.append(f"{title} ({group}=…)\n" + table(found))
+    parts.append(console.styled("Flags", "bold") + "\n" + _FLAGS)
     width = max(map(len, EXAMPLES))
     parts.append(
-        "Examples\n" + "".join(f"  {c:<{width}}  # {why}\n" for c, why in EXAMPLES.items())
+        console.styled("Examples", "bold")
+        + "\n"
+        + "".join(f"  {c:<{width}}  # {why}\n" for c, why in EXAMPLES.items())
     )
     parts.append("Every key, with its value: ae-run --cfg job --resolve\n")
     return "\n".join(parts).rstrip()
-
-
-def _table(rows: dict[str, str]) -> str:
-    width = max(map(len, rows), default=0)
-    return "".join(f"  {name:<{width}}  {line}".rstrip() + "\n" for name, line in rows.items())

@@ -13,7 +13,8 @@ def _auto_or(key: str, low: int) -> PlainValidator:
             return value
         raise ValueError(f"search.{key}={value}: must be auto, or an integer of at least {low}")
 
-    return PlainValidator(check)
+    documented = Annotated[int, Field(ge=low)] | Literal["auto"]
+    return PlainValidator(check, json_schema_input_type=documented)
 
 
 _LESS: Literal["minimize"] = "minimize"
