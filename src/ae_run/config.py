@@ -25,6 +25,7 @@ from ae_run.schema import (
     AnyCorruption,
     AnyData,
     AnyModel,
+    FiguresConfig,
     Fraction,
     FractionPairs,
     Levels,
@@ -160,14 +161,6 @@ class EvaluateConfig(Schema):
     convergence: ConvergenceConfig | None
     tsne: Annotated[tuple[Literal[2, 3], ...], Field(strict=False)]
     log_likelihood_samples: Positive | None
-
-
-class FiguresConfig(Schema):
-    """How to draw figures."""
-
-    format: Annotated[tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)]
-    style: Literal["default", "paper", "dark"]
-    dpi: Annotated[int, Field(ge=30, le=1200)]
 
 
 def _search(value: object) -> object:

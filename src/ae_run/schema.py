@@ -5,7 +5,7 @@ class of its group from here.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -124,3 +124,14 @@ def _component(group: str) -> BeforeValidator:
 AnyData = Annotated[SerializeAsAny[DataConfig], _component("data")]
 AnyCorruption = Annotated[SerializeAsAny[CorruptionConfig], _component("corruption")]
 AnyModel = Annotated[SerializeAsAny[ModelConfig], _component("model")]
+
+
+class FiguresConfig(Schema):
+    """How figures are drawn."""
+
+    format: Annotated[tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)]
+    style: Literal["default", "paper", "dark"]
+    dpi: Annotated[int, Field(ge=30, le=1200)]
+    width: Annotated[float, Field(ge=1.5, le=20)] | None
+    titles: bool
+    dark_page: bool

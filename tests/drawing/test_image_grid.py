@@ -2,6 +2,7 @@
 
 import io
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,6 +61,22 @@ def test_a_pixel_of_an_image_covers_a_square_of_whole_pixels(side: int, dpi: int
         if np.array_equal(pixels[y : y + height, x : x + width], expected)
     ]
     assert len(places) == 1
+
+
+@pytest.mark.parametrize(("name", "shade"), [("default", 255), ("dark", 0), ("paper", 255)])
+def test_an_image_of_the_page_s_colour_is_framed(name: str, shade: int) -> None:
+    style = Style.named(name, 100)
+    images, count = wrap(np.full((3, 1, 8, 8), shade, np.uint8), columns=2)
+    figure = grid_figure(style, "T", "l", [Block(images, count=count)])
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(style.rc):
+        figure.savefig(buffer, format="png")
+    with Image.open(buffer) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    muted = np.array([int(style.muted[i : i + 2], 16) for i in (1, 3, 5)])
+    side = max(1, round(0.85 * 100 / 8)) * 8
+    frame = (pixels == muted).all(axis=-1)
+    assert abs(int(frame.sum()) - 3 * (4 * side + 4)) <= 12, "three frames, a pixel thin"
 
 
 def test_pick_keeps_both_ends() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ae_run.config import FiguresConfig
 from ae_run.run_folder import RunFolder
+from ae_run.schema import FiguresConfig
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -89,9 +89,10 @@ def make(
     return folder
 
 
-def options(*formats: str, style: str = "default", dpi: int = 50) -> FiguresConfig:
+def options(*formats: str, style: str = "default", dpi: int = 50, **more: object) -> FiguresConfig:
     """Options for quick drawings."""
-    return FiguresConfig.model_validate({"format": formats or ("png",), "style": style, "dpi": dpi})
+    look = {"style": style, "dpi": dpi, "width": None, "titles": True, "dark_page": False}
+    return FiguresConfig.model_validate({"format": formats or ("png",), **look, **more})
 
 
 def change_json(folder: RunFolder, name: str, **changes: Any) -> None:
@@ -198,6 +199,7 @@ def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
         out = [scores(0.0059 + 0.12 * level**1.5) for level in levels]
         into = [scores(1e-9 + strength * level**2) for level in levels]
         metrics["robustness"][key] = {
+            "corruption": key,
             "level_name": level_name,
             "levels": levels,
             **{name: [one[name] for one in out] for name in out[0]},

@@ -1,16 +1,27 @@
 """Drawing into a folder: formats, styles, repetition, and odd runs."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import fake_run
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from ae_run import figures
+from ae_run.drawing import run_data
+from ae_run.drawing.style import Style
 from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 
 MakeRun = Callable[..., RunFolder]
+
+
+def files(folder: RunFolder) -> set[Path]:
+    return {path for path in folder.file("figures").rglob("*") if path.is_file()}
+
+
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 HOSTILE = (
     "$\\frac{",
@@ -41,29 +52,60 @@ def test_writes_the_formats_that_were_asked_for(
     folder = make_run()
     written = figures.draw(folder, fake_run.options(*formats))
     assert {path.suffix[1:] for path in written} == set(formats)
+    own = {path.suffix[1:] for path in written if path.parent == folder.file("figures")}
+    assert own == set(formats)
     for path in written:
-        assert path.parent == folder.file("figures")
         assert path.read_bytes().startswith(MAGIC[path.suffix[1:]])
-    assert set(written) == set(folder.file("figures").iterdir()), "and leaves nothing else"
+    assert set(written) == files(folder), "and leaves nothing else"
 
 
 @pytest.mark.usefixtures("two_figures")
 @pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
 def test_the_same_run_gives_the_same_bytes(kind: str, make_run: MakeRun) -> None:
     folder = make_run(epochs=3)
-    first = {p.name: p.read_bytes() for p in figures.draw(folder, fake_run.options(kind))}
-    second = {p.name: p.read_bytes() for p in figures.draw(folder, fake_run.options(kind))}
+    first = {p: p.read_bytes() for p in figures.draw(folder, fake_run.options(kind))}
+    second = {p: p.read_bytes() for p in figures.draw(folder, fake_run.options(kind))}
     assert first == second
 
 
 def test_styles_differ_in_every_figure(make_run: MakeRun) -> None:
     folder = make_run()
-    seen = [
-        {p.name: p.read_bytes() for p in figures.draw(folder, fake_run.options(style=style))}
-        for style in ("default", "paper", "dark")
-    ]
-    for name in seen[0]:
-        assert len({style[name] for style in seen}) == 3, name
+    figures.draw(folder, fake_run.options(style="paper", dark_page=True))
+    where = folder.file("figures")
+    names = {path.name for path in where.glob("*.png")}
+    assert names
+    for name in names:
+        looks = {(where / style / name).read_bytes() for style in (".", "paper", "dark")}
+        assert len(looks) == 3, name
+
+
+@pytest.mark.usefixtures("two_figures")
+@pytest.mark.parametrize("style", ["paper", "dark"])
+def test_another_style_is_drawn_beside_the_page_s_own_figures(
+    style: str, make_run: MakeRun
+) -> None:
+    folder = make_run()
+    figures.draw(folder, fake_run.options("png", dpi=150))
+    before = {path: path.read_bytes() for path in files(folder)}
+    figures.draw(folder, fake_run.options("pdf", style=style, dpi=150))
+    assert {path: path.read_bytes() for path in before} == before
+    names = {path.name for path in folder.file(f"figures/{style}").glob("*.pdf")}
+    assert names == {"loss_curves.pdf", "samples.pdf"}
+
+
+@pytest.mark.parametrize("style", ["default", "paper"])
+def test_every_figure_is_as_wide_as_a_column(style: str, make_run: MakeRun) -> None:
+    folder = make_run(latent_dim=2, corrupted=True)
+    fake_run.add_more(folder)
+    run = run_data.load(folder)
+    column = Style.named(style, 100, 3.3, titles=False)
+    with matplotlib.rc_context(column.rc):
+        for figure in figures.available():
+            drawn = figure.draw(run, column)
+            assert drawn is not None
+            assert drawn.get_size_inches()[0] == pytest.approx(3.3, abs=0.01), figure.name
+            words = [text.get_text() for text in drawn.findobj(Text)]
+            assert figure.title not in " ".join(words)
 
 
 def test_a_figure_whose_arrays_are_gone_is_removed(make_run: MakeRun) -> None:
@@ -74,7 +116,7 @@ def test_a_figure_whose_arrays_are_gone_is_removed(make_run: MakeRun) -> None:
     kept = {key: array for key, array in arrays.items() if not key.startswith("samples")}
     folder.write_arrays("artifacts.npz", kept)
     figures.draw(folder, fake_run.options())
-    assert not list(folder.file("figures").glob("samples.*"))
+    assert not list(folder.file("figures").rglob("samples.*"))
     assert folder.has("figures/worst.png")
     assert folder.has("figures/worst.pdf"), "another format stays"
 

@@ -1,5 +1,6 @@
 """Contract of the figures: each is found, described, drawn, and skipped without data."""
 
+import dataclasses
 import importlib
 import itertools
 import subprocess
@@ -19,6 +20,15 @@ from ae_run.run_folder import RunFolder
 
 FIGURES = figures.available()
 NAMES = [figure.name for figure in FIGURES]
+
+
+@pytest.fixture(scope="module")
+def drawn_axes(full_data: run_data.RunData) -> set[str]:
+    """The labels of all axes of every figure."""
+    drawn = [figure.draw(full_data, Style.named("default", 50)) for figure in FIGURES]
+    axes = [axes for figure in drawn if figure is not None for axes in figure.axes]
+    labels = {label for one in axes for label in (one.get_xlabel(), one.get_ylabel())}
+    return {label.replace("\n", " ") for label in labels}
 
 
 def test_every_file_is_a_section_whose_figures_are_all_on_the_page() -> None:
@@ -46,10 +56,40 @@ def test_a_section_is_one_run_of_figures() -> None:
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=NAMES)
-def test_has_a_short_title_and_a_caption_of_sentences(figure: RunFigure) -> None:
+def test_has_a_short_title_and_a_caption_of_sentences(
+    figure: RunFigure, full_data: run_data.RunData
+) -> None:
     assert 0 < len(figure.title) <= 40
-    assert figure.caption.endswith(".")
-    assert "  " not in figure.caption
+    for run in (run_data.RunData(), full_data):
+        caption = figure.describe(run)
+        assert caption.endswith(".")
+        assert "  " not in caption
+        assert "`" not in caption
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "arrays"),
+    [
+        ("interpolation", "Spherical paths", "paths_spherical"),
+        ("interpolation", "class centroids", "paths_centroids"),
+        ("codes_3d", "by t-SNE", "tsne_3d"),
+        ("reconstructions", "corrupted input", "reconstruction_input"),
+    ],
+)
+def test_a_caption_speaks_only_of_what_is_there(
+    name: str, words: str, arrays: str, full_data: run_data.RunData
+) -> None:
+    figure = next(one for one in FIGURES if one.name == name)
+    assert words in figure.describe(full_data)
+    kept = {key: array for key, array in full_data.arrays.items() if not key.startswith(arrays)}
+    assert words not in figure.describe(dataclasses.replace(full_data, arrays=kept))
+
+
+def test_axes_are_in_words_with_units(drawn_axes: set[str]) -> None:
+    assert "mean squared error (per pixel)" in drawn_axes
+    assert "standard deviation of the noise (white: 1)" in drawn_axes
+    for label in drawn_axes:
+        assert not {"mse", "nelbo", "std", "fraction", "bce", "kl"} & set(label.split()), label
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,11 +137,13 @@ def test_neither_torch_nor_sklearn_nor_pyplot_is_imported(tmp_path: Path) -> Non
 import sys
 from pathlib import Path
 from ae_run import figures
-from ae_run.config import FiguresConfig
+from ae_run.schema import FiguresConfig
 from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
+options = {{"format": ["png"], "style": "default", "dpi": 30}}
+options |= {{"width": None, "titles": True, "dark_page": False}}
 folder = RunFolder(Path({str(folder.path)!r}))
-assert figures.draw(folder, FiguresConfig(format=("png",), style="default", dpi=30))
+assert figures.draw(folder, FiguresConfig.model_validate(options))
 assert run_page.write(folder).is_file()
 bad = {{"torch", "torchvision", "sklearn", "scipy", "matplotlib.pyplot"}} & set(sys.modules)
 assert not bad, bad

@@ -32,7 +32,7 @@ def test_lines_hold_the_values_and_empty_cells_are_left_out() -> None:
 def test_a_total_that_is_its_only_term_is_not_drawn_twice() -> None:
     history = [row(e, train_mse=1 / e, train_total=1 / e) for e in (1, 2)]
     assert [axes.get_ylabel() for axes in draw(history).axes] == [
-        "mse\n(per pixel)",
+        "mean squared error\n(per pixel)",
         "learning rate",
     ]
 
@@ -40,9 +40,10 @@ def test_a_total_that_is_its_only_term_is_not_drawn_twice() -> None:
 def test_the_monitored_score_comes_first() -> None:
     history = [row(e, train_bce=5, train_kl=1, train_total=6, validation_nelbo=7) for e in (1, 2)]
     labels = [axes.get_ylabel() for axes in draw(history, monitor="validation_nelbo").axes]
-    assert labels[0].startswith("nelbo")
-    assert labels[1] == "total"
-    assert {label.split("\n")[0] for label in labels[2:]} == {"bce", "kl", "learning rate"}
+    assert labels[0] == "negative ELBO\n(nats per image)"
+    assert labels[1] == "total loss"
+    names = {label.split("\n")[0] for label in labels[2:]}
+    assert names == {"cross-entropy", "KL divergence", "learning rate"}
 
 
 @pytest.mark.parametrize(("last", "scale"), [(0.01, "log"), (0.9, "linear"), (100.0, "linear")])

@@ -29,5 +29,5 @@ def drawn_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     path = tmp_path_factory.mktemp("drawn") / "run"
     folder = fake_run.make(path, latent_dim=2, corrupted=True, vae=True, epochs=5)
     fake_run.add_more(folder)
-    figures.draw(folder, fake_run.options("png", dpi=40))
+    figures.draw(folder, fake_run.options("png", dpi=40, dark_page=True))
     return folder

@@ -11,6 +11,7 @@ import pytest
 from parsed_page import Page
 
 from ae_run import figures
+from ae_run.drawing import run_data
 from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
@@ -48,14 +49,17 @@ def test_only_its_own_script_may_run(page: Page) -> None:
     assert data.startswith("{")
 
 
-def test_every_figure_is_shown_with_its_caption_and_a_text_for_the_blind(page: Page) -> None:
+def test_every_figure_is_shown_with_its_caption_and_a_text_for_the_blind(
+    page: Page, drawn_run: RunFolder
+) -> None:
+    run = run_data.load(drawn_run)
     pictures = {attrs["alt"]: attrs for attrs in page.all("img") if "aria-describedby" in attrs}
     ids = {attrs.get("id") for _, attrs in page.tags}
     for file in figures.available():
         picture = pictures[f"Figure: {file.title}"]
         assert picture["src"].startswith("data:image/png;base64,")
         assert picture["aria-describedby"] in ids
-        assert file.caption in page.text
+        assert file.describe(run) in page.text
     assert all(attrs.get("alt") is not None for attrs in page.all("img"))
 
 
@@ -81,8 +85,14 @@ def test_ids_are_unique(page: Page) -> None:
         "0123456789abcdef",
         "train 11.0 s",
         "train 1,149 · validation 288 · test 360",
-        "5, best: 2 (by validation nelbo)",
-        "gaussian, std 0.3",
+        "5, best: 2 (by validation negative ELBO)",
+        "Input with gaussian, std 0.3, as in training",
+        "0.008800 per pixel",
+        "0.39 × corrupted input",
+        "Clean input",
+        "negative ELBO 110.3",
+        "exact duplicates none",
+        "cpu: Example CPU",
         "latent_dim: 2",
     ],
 )
@@ -176,6 +186,50 @@ def test_the_newest_picture_of_a_figure_is_shown(make_run: MakeRun) -> None:
     sources = [img["src"] for img in Page(run_page.write(folder)).all("img") if "src" in img]
     assert sources
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+
+
+def test_a_warning_takes_the_green_away(make_run: MakeRun) -> None:
+    folder = make_run()
+    fake_run.change_json(
+        folder, "run.json", warnings=["No better than PCA."], stopped_early="no gain in 5 epochs"
+    )
+    page = Page(run_page.write(folder))
+    assert "status warned" in {attrs.get("class") for attrs in page.all("div")}
+    assert "Finished, with a warning No better than PCA." in page.text
+    assert "Stopped early: no gain in 5 epochs" in page.text
+
+
+def test_an_older_run_worse_than_the_mean_image_is_warned_of(make_run: MakeRun) -> None:
+    folder = make_run()
+    assert "with a warning" not in Page(run_page.write(folder)).text
+    fake_run.change_json(folder, "metrics.json", mse=0.06)
+    assert "no better than that of the mean image, 0.05210" in Page(run_page.write(folder)).text
+
+
+def test_several_seeds_lead_with_their_mean(make_run: MakeRun) -> None:
+    folder = make_run(corrupted=True)
+    seeds = {
+        "mse": {"mean": 0.0061, "sd": 0.0002},
+        "denoising.output.mse": {"mean": 0.01, "sd": 1e-4},
+    }
+    folder.write_json("replicas.json", {"seeds": [0, 1, 2], "scores": seeds})
+    text = Page(run_page.write(folder)).text
+    assert "0.006100 ± 0.00020 per pixel mean ± sd over 3 seeds · 0.64 × PCA" in text
+    assert text.index("0.01000 ± 0.00010") < text.index("0.006100 ± 0.00020")
+
+
+def test_images_that_are_also_trained_on_are_counted_in_words(make_run: MakeRun) -> None:
+    folder = make_run()
+    twins = {"test_in_train_or_validation": 7, "validation_in_train": 0}
+    data = folder.read_json("run.json")["data"] | {"twins": twins}
+    fake_run.change_json(folder, "run.json", data=data)
+    text = Page(run_page.write(folder)).text
+    assert "7 of 360 test images are also in train or validation" in text
+
+
+def test_every_picture_has_a_version_for_a_dark_page(page: Page) -> None:
+    dark = [one for one in page.all("source") if one["media"] == "(prefers-color-scheme: dark)"]
+    assert len(dark) == len([one for one in page.all("a") if one.get("class") == "zoom"]) > 10
 
 
 def test_null_scores_are_dashes(make_run: MakeRun) -> None:

@@ -38,7 +38,7 @@ def test_a_search_leaves_its_results_and_the_best_run_repeats_to_the_same_bytes(
     for name in ("history", "slices", "parallel", "importances", "intermediate"):
         assert (FOLDER / f"figures/{name}.png").stat().st_size > 0, name
     page = (FOLDER / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 2 * 5, "light and dark"
     assert "http://" not in page.replace("http://www.w3.org", "")
     linked = FOLDER / re.search(r'href="(refit/[^"]+)"', page)[1]
     assert linked.is_file()

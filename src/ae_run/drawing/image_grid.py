@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from ae_run.drawing.style import Style, heading, plain
+from ae_run.drawing.style import Style, plain
 
 COLUMNS = 10
 _PAD, _TITLE, _LINE = 0.12, 0.36, 0.19  # inches: margin, the figure's title, a line of text
+_GAP = 0.05  # inches between images
 
 
 @dataclass(frozen=True)
@@ -68,35 +72,41 @@ def image_grid(
 def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -> Figure:
     """A figure of blocks, one below the other.
 
-    The layout is computed, not fitted: each image pixel covers a whole number of figure pixels, so
-    that all are drawn equally wide.
+    The layout is computed, not fitted: each image pixel covers a whole number of figure pixels,
+    so that none is drawn wider than its neighbour. A hairline frames each image: white ones would
+    vanish on a white page, black ones on a dark page.
     """
     height, width = blocks[0].images.shape[-2:]
     columns = max(block.images.shape[1] for block in blocks)
-    inches = float(np.clip(7.5 / columns, 0.36, 0.85))
-    scale = max(1, round(inches * style.dpi / max(height, width)))
-    pixel = scale / style.dpi  # inches
     longest = max((len(name) for block in blocks for name in block.row_labels), default=0)
     left = _PAD + (longest * 0.075 + 0.08 if longest else 0)
-    gap = max(1, round(0.05 / pixel))
+    heading = style.heading(title, label) if style.titles else ""
+    if style.width is None:
+        inches = float(np.clip(7.5 / columns, 0.36, 0.85))
+        scale = max(1, round(inches * style.dpi / max(height, width)))
+    else:
+        inches = (style.width - left - _PAD) / columns - _GAP
+        scale = max(1, int(inches * style.dpi / width))
+    pixel = scale / style.dpi  # inches
+    gap = max(1, round(_GAP / pixel))
     placed = [_Placed(block, pixel, gap) for block in blocks]
-    total = _TITLE + sum(p.height for p in placed) + _PAD
-    wide = max(
-        left + max(p.width for p in placed) + _PAD,
-        len(heading(title, label)) * 0.105 + 2 * _PAD,
+    top = _TITLE if heading else _PAD
+    total = top + sum(p.height for p in placed) + _PAD
+    wide = style.width or max(
+        left + max(p.width for p in placed) + _PAD, len(heading) * 0.105 + 2 * _PAD
     )
     wide, total = (math.ceil(size * style.dpi) / style.dpi for size in (wide, total))
     figure = Figure(figsize=(wide, total), dpi=style.dpi)
-    figure.text(
-        _PAD / wide,
-        1 - _PAD / total,
-        heading(title, label),
-        ha="left",
-        va="top",
-        size=style.rc["figure.titlesize"],
-        weight="bold",
-    )
-    top = _TITLE
+    if heading:
+        figure.text(
+            _PAD / wide,
+            1 - _PAD / total,
+            heading,
+            ha="left",
+            va="top",
+            size=style.rc["figure.titlesize"],
+            weight="bold",
+        )
     for p in placed:
         p.draw(figure, style, left, top)
         top += p.height
@@ -127,7 +137,7 @@ class _Placed:
             figure.text(
                 left / wide,
                 1 - (top + 0.06) / high,
-                block.title,
+                block.title if style.width is None else plain(block.title, int(wide / 0.065)),
                 ha="left",
                 va="top",
                 size=style.rc["axes.titlesize"],
@@ -144,6 +154,7 @@ class _Placed:
         axes = figure.add_axes(box)
         axes.imshow(self.array, interpolation="none", aspect="auto")
         axes.axis("off")
+        self._frame(axes, style)
 
         def write(text: str, x: float, y: float, align: tuple[str, str], color: str) -> None:
             figure.text(
@@ -168,3 +179,27 @@ class _Placed:
             x, y = column * self.step_x + self.center_x, row * self.step_y + self.bottom + 0.03
             color = block.cell_colors[index] if block.cell_colors else style.muted
             write(plain(name, fits), x, y, ("center", "top"), color)
+
+    def _frame(self, axes: Axes, style: Style) -> None:
+        """Frame every image by one pixel of the figure, just outside of it."""
+        rows, columns, _, h, w = self.block.images.shape
+        shown = rows * columns if self.block.count is None else self.block.count
+        dot = 1 / (self.pixel * style.dpi)  # a pixel of the figure, in pixels of the image
+        across, down = self.step_x / self.pixel, self.step_y / self.pixel
+        frames = [
+            Rectangle(
+                (column * across - 0.5 - dot / 2, row * down - 0.5 - dot / 2), w + dot, h + dot
+            )
+            for row, column in (divmod(index, columns) for index in range(shown))
+        ]
+        axes.add_collection(
+            PatchCollection(
+                frames,
+                facecolor="none",
+                edgecolor=style.muted,
+                linewidth=72 / style.dpi,
+                clip_on=False,
+                snap=False,
+            ),
+            autolim=False,
+        )

@@ -13,11 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-# Okabe and Ito (2008), distinguishable with any kind of colour vision. Their black comes last;
-# their yellow is darker on white, and their blues are lighter on black, to stay visible.
+# Okabe and Ito (2008), told apart with any kind of colour vision. Their black comes last; their
+# yellow is darkened where it would vanish on white, and their blues are lighter on black.
+# Violet and brown follow them, so that ten classes have ten colours.
 _ON_WHITE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#B8A900", "#000000")
 _ON_BLACK = ("#4C9BE0", "#E69F00", "#14B88A", "#D68FB5", "#E8702A", "#9AD8FF", "#F0E442", "#FFFFFF")
-_MARKERS = "o^sDvPX<>*"
+_MORE_ON_WHITE, _MORE_ON_BLACK = ("#7B3FBF", "#8A5A2B"), ("#B692F6", "#C8A27A")
+MARKERS = "o^sDvPX<>*"
+PER_MARKER = 8
+"""The marker changes after as many classes: sooner than the colours, which repeat after ten."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +35,24 @@ class Style:
     muted: str
     palette: tuple[str, ...]
     rc: Any
-    """A dict for `matplotlib.rc_context`, whose type changes between releases."""
+    """A dict for `matplotlib.rc_context`, whose type changes from release to release."""
+    width: float | None = None
+    """Of every figure, in inches; None: what its content asks for."""
+    titles: bool = True
 
     @classmethod
-    def named(cls, name: str, dpi: int) -> Self:
+    def named(cls, name: str, dpi: int, width: float | None = None, *, titles: bool = True) -> Self:
         """The style of that name: `default`, `paper` (serif, small, for print) or `dark`."""
         dark = name == "dark"
         face, ink, muted = (
             ("#15181d", "#e8e8e8", "#8b929c") if dark else ("#ffffff", "#1b1f24", "#767c85")
         )
-        palette = _ON_BLACK if dark else _ON_WHITE
+        palette = _ON_BLACK + _MORE_ON_BLACK if dark else _ON_WHITE + _MORE_ON_WHITE
         rc = _rc(face, ink, palette, dark=dark, paper=name == "paper")
-        return cls(name, dpi, face, ink, muted, palette, rc)
+        return cls(name, dpi, face, ink, muted, palette, rc, width, titles)
 
     def color(self, index: int) -> str:
-        """The colour of class or line `index`; they repeat after eight."""
+        """The colour of class or line `index`; after ten they repeat."""
         return self.palette[index % len(self.palette)]
 
     def text_color(self, index: int) -> str:
@@ -55,14 +62,33 @@ class Style:
         return to_hex((red, green, blue))
 
     def marker(self, index: int) -> str:
-        """The marker of class `index`; it changes whenever the colours repeat."""
-        return _MARKERS[index // len(self.palette) % len(_MARKERS)]
+        """The marker of class `index`; no two of the first 80 classes share it and the colour."""
+        return MARKERS[index // PER_MARKER % len(MARKERS)]
 
     def figure(self, width: float, height: float, title: str, label: str = "") -> Figure:
-        """An empty figure, `width` × `height` inches, with its title at the left."""
+        """An empty figure with its title at the left.
+
+        The size is in inches; in a style of another width the height changes less than the width,
+        since text keeps its size.
+        """
+        if self.width is not None:
+            width, height = self.width, height * (self.width / width) ** 0.5
         figure = Figure(figsize=(width, height), dpi=self.dpi, layout="constrained")
-        figure.suptitle(heading(title, label), x=0.01, ha="left")
+        if self.titles:
+            figure.suptitle(self.heading(title, label), x=0.01, ha="left")
         return figure
+
+    def heading(self, title: str, label: str) -> str:
+        """A figure's title with the run's label, as much as fits the width."""
+        text = heading(title, label)
+        return text if self.width is None else plain(text, int(self.width / _TITLE_LETTER))
+
+    def across(self, count: int, inches: float) -> int:
+        """How many of `count` panels of that least width stand side by side; at least one."""
+        return count if self.width is None else max(1, min(count, int(self.width / inches)))
+
+
+_TITLE_LETTER = 0.105  # inches, about
 
 
 def _rc(

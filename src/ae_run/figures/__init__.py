@@ -5,21 +5,15 @@ with `@section.figure(title, caption)`; it returns None where the run lacks what
 shows figures in the order of the file. Nothing here imports torch, directly or indirectly.
 """
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ae_run.config import FiguresConfig
 from ae_run.drawing import run_data
+from ae_run.drawing.looks import FORMATS, looks, rendered
 from ae_run.figures._section import RunFigure
 from ae_run.run_folder import RunFolder, write_bytes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ae_run.schema import FiguresConfig
 
 __all__ = ["FORMATS", "RunFigure", "available", "draw"]
-
-FORMATS = ("png", "pdf", "svg")
 
 
 def available() -> list[RunFigure]:
@@ -33,7 +27,9 @@ def available() -> list[RunFigure]:
 def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
     """Draw every figure that the run has data for into `figures/<name>.<format>`.
 
-    Figures that it no longer has data for are removed.
+    A style other than the default has its own folder, `figures/<style>/`. The page shows the
+    default style, so that it is always drawn, and with `dark_page` the dark one where a reader's
+    browser is dark. Figures that the run no longer has data for are removed.
 
     Returns:
         The files written, in the order of the page.
@@ -41,38 +37,21 @@ def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
     Raises:
         UserError: a file of the run cannot be read.
     """
-    import matplotlib
-
-    from ae_run.drawing.style import Style
-
     run = run_data.load(folder)
-    style = Style.named(config.style, config.dpi)
     target = folder.file("figures")
-    target.mkdir(exist_ok=True)
     written: list[Path] = []
-    with matplotlib.rc_context(style.rc):
-        for figure in available():
-            drawn = figure.draw(run, style)
-            if drawn is None:
-                for suffix in (*FORMATS, "gif"):
-                    (target / f"{figure.name}.{suffix}").unlink(missing_ok=True)
-                continue
-            contents = {f"{figure.name}.{kind}": _render(drawn, kind) for kind in config.format}
-            if figure.files is not None:
-                contents |= figure.files(run)
-            for name, content in contents.items():
-                write_bytes(target / name, content)
-                written.append(target / name)
+    for look in looks(target, config):
+        with look.context():
+            for figure in available():
+                drawn = figure.draw(run, look.style)
+                if drawn is None:
+                    for suffix in (*FORMATS, "gif"):
+                        (look.folder / f"{figure.name}.{suffix}").unlink(missing_ok=True)
+                    continue
+                contents = {f"{figure.name}.{kind}": rendered(drawn, kind) for kind in look.formats}
+                if figure.files is not None and look.folder == target:
+                    contents |= figure.files(run)
+                for name, content in contents.items():
+                    write_bytes(look.folder / name, content)
+                    written.append(look.folder / name)
     return written
-
-
-def _render(figure: "Figure", kind: str) -> bytes:
-    """The bytes of an image file, without the date, so that equal figures give equal files."""
-    undated: dict[str, dict[str, str | None]] = {
-        "png": {"Software": None},
-        "pdf": {"CreationDate": None},
-        "svg": {"Date": None},
-    }
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, metadata=undated[kind])
-    return buffer.getvalue()

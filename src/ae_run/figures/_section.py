@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ae_run.drawing.style import Style
 
 Make: TypeAlias = "Callable[[RunData, Style, str], Figure | None]"
+Caption: TypeAlias = "str | Callable[[RunData], str]"
 Files: TypeAlias = "Callable[[RunData], dict[str, bytes]] | None"
 
 
@@ -21,7 +22,8 @@ class RunFigure:
     name: str
     section: str
     title: str
-    caption: str
+    caption: Caption
+    """A function where it depends on what the run has."""
     make: Make
     files: Files
     """Further files by name, such as an animation; none where the run lacks what they need."""
@@ -29,6 +31,10 @@ class RunFigure:
     def draw(self, run: "RunData", style: "Style") -> "Figure | None":
         """Draw it; None where the run lacks what it needs."""
         return self.make(run, style, self.title)
+
+    def describe(self, run: "RunData") -> str:
+        """The caption, which speaks only of what the figure shows of this run."""
+        return self.caption if isinstance(self.caption, str) else self.caption(run)
 
 
 class Section:
@@ -38,7 +44,7 @@ class Section:
         self.title = title
         self.figures: list[RunFigure] = []
 
-    def figure(self, title: str, caption: str, files: Files = None) -> Callable[[Make], Make]:
+    def figure(self, title: str, caption: Caption, files: Files = None) -> Callable[[Make], Make]:
         """Add the decorated function, which takes run, style and title, under its own name."""
 
         def add(make: Make) -> Make:

@@ -22,11 +22,16 @@ _PROBES = {
 }
 
 
-@section.figure(
-    "Codes",
-    "Codes of test images, coloured by class; training uses no labels. Codes of more than two "
-    "dimensions are projected onto their first two principal components.",
-)
+def _projected(run: RunData) -> str:
+    codes = run.array("codes")
+    text = "Codes of test images, coloured by class; training uses no labels."
+    if codes is not None and codes.shape[1] > 2:
+        text += f" Their {codes.shape[1]} dimensions are projected onto the first two principal "
+        text += "components."
+    return text
+
+
+@section.figure("Codes", _projected)
 def codes(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `codes_2d` (n, 2), or `codes` (n, 1); and `codes_labels` (n,)."""
     all_dims, labels = run.array("codes"), run.array("codes_labels")
@@ -74,11 +79,16 @@ def tsne(run: RunData, style: Style, title: str) -> Figure | None:
     return scatter_figure(run, style, title, points, labels, axis_names)
 
 
-@section.figure(
-    "Codes in 3-D",
-    "Codes of test images on their first three principal components and, if evaluate.tsne includes "
-    "3, embedded in three dimensions by t-SNE.",
-)
+def _in_space(run: RunData) -> str:
+    codes = run.array("codes")
+    whole = codes is not None and codes.shape[1] == 3
+    how = "as they are" if whole else "on their first three principal components"
+    parts = [how] * (run.array("codes_3d") is not None)
+    parts += ["embedded in three dimensions by t-SNE"] * (run.array("tsne_3d") is not None)
+    return f"Codes of test images {' and '.join(parts)}".rstrip() + "."
+
+
+@section.figure("Codes in 3-D", _in_space)
 def codes_3d(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `codes_3d` (n, 3) with `codes_labels`, or `tsne_3d` (n, 3) with `tsne_labels`.
 
@@ -101,10 +111,12 @@ def codes_3d(run: RunData, style: Style, title: str) -> Figure | None:
 
     every = np.concatenate([labels for _, _, labels, _ in shown])
     names = run.names(every)
-    width = 4.6 * len(shown) + legend_columns(every)
-    figure = style.figure(width, 4.7, title, run.label)
+    columns = style.across(len(shown), 3.0)
+    rows = -(-len(shown) // columns)
+    width = 4.6 * columns + legend_columns(every)
+    figure = style.figure(width, 4.4 * rows + 0.3, title, run.label)
     for index, (method, points, labels, axis_names) in enumerate(shown):
-        axes = figure.add_subplot(1, len(shown), index + 1, projection="3d")
+        axes = figure.add_subplot(rows, columns, index + 1, projection="3d")
         for label in np.unique(labels):
             mine = points[labels == label]
             axes.scatter(*mine.T, s=7, c=style.color(label), marker=style.marker(label), lw=0)
@@ -132,11 +144,16 @@ def probe(run: RunData, style: Style, title: str) -> Figure | None:
     if not probes:
         return None
     side = float(np.clip(0.36 * len(next(iter(probes.values()))["confusion"]), 3.0, 5.4))
-    figure = style.figure(side * len(probes) + 0.9, side + 0.8, title, run.label)
-    panels: list[Axes] = list(figure.subplots(1, len(probes), squeeze=False)[0])
-    for axes, (name, one) in zip(panels, probes.items(), strict=True):
+    columns = style.across(len(probes), side)
+    rows = -(-len(probes) // columns)
+    figure = style.figure(side * columns + 0.9, rows * side + 0.8, title, run.label)
+    panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in panels[len(probes) :]:
+        axes.axis("off")
+    for axes, (name, one) in zip(panels, probes.items(), strict=False):
         confusion_matrix(axes, np.array(one["confusion"], float), run.names(), style)
         axes.set_title(f"{_PROBES.get(name, name)}: accuracy {one['accuracy']:.4f}")
         axes.set_xlabel("predicted class")
-    panels[0].set_ylabel("true class")
+    for row in range(rows):
+        panels[row * columns].set_ylabel("true class")
     return figure

@@ -39,11 +39,22 @@ def centroids(run: RunData, style: Style, title: str) -> Figure | None:
     return grid_figure(style, title, run.label, [block])
 
 
-@section.figure(
-    "Paths through the latent space",
-    "Evenly spaced steps between two codes, decoded. The ends are class centroids or the codes of "
-    "two test images; spherical paths, if shown, stay on the shell where the codes of a VAE lie.",
-)
+def _ends(run: RunData) -> str:
+    shown = [kind for kind in _KINDS if run.array(f"paths_{kind}_images") is not None]
+    text = "Evenly spaced steps between two codes, decoded."
+    ends = {
+        "class centroids": "centroids" in shown,
+        "the codes of two test images": "images" in shown or "spherical" in shown,
+        "two quantiles of the training codes in every dimension": "quantiles" in shown,
+    }
+    if any(ends.values()):
+        text += f" The ends are {', or '.join(end for end, is_shown in ends.items() if is_shown)}."
+    if "spherical" in shown:
+        text += " Spherical paths stay on the shell where the codes of a VAE lie."
+    return text
+
+
+@section.figure("Paths through the latent space", _ends)
 def interpolation(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `paths_<kind>_images` (P, S, C, H, W) and `paths_<kind>_labels` (P, 2).
 
@@ -60,20 +71,24 @@ def _paths(run: RunData) -> Iterator[Block]:
             continue
         images = images[:_PATHS]
         names = [plain(name, 10) for name in run.names_of(f"paths_{kind}_labels")]
-        ends = list(zip(names[::2], names[1::2], strict=False))[: len(images)]
+        pairs = list(zip(names[::2], names[1::2], strict=False))[: len(images)]
         yield Block(
             images[:, pick(images.shape[1], _STEPS)],
-            row_labels=[f"{start} → {end}" for start, end in ends],
+            row_labels=[f"{start} → {end}" for start, end in pairs],
             title=title,
         )
 
 
-@section.figure(
-    "Decoded points among the codes",
-    "Codes of test images; stars mark the points that were decoded: along the paths between class "
-    "centroids, or across the training codes. At a star far from all codes the decoder has to "
-    "extrapolate.",
-)
+def _stars(run: RunData) -> str:
+    across = run.array("paths_quantiles_images") is not None
+    where = "across the training codes" if across else "along the paths between class centroids"
+    return (
+        f"Codes of test images; stars mark the points that were decoded {where}. At a star far "
+        "from all codes the decoder has to extrapolate."
+    )
+
+
+@section.figure("Decoded points among the codes", _stars)
 def two_d_paths(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `path_2d_points` (S, 2) and a run whose `codes` are (n, 2)."""
     points, codes, labels = (run.array(k) for k in ("path_2d_points", "codes", "codes_labels"))
@@ -122,11 +137,14 @@ def centroid_samples(run: RunData, style: Style, title: str) -> Figure | None:
     return grid_figure(style, title, run.label, blocks)
 
 
-@section.figure(
-    "Samples",
-    "Decoded codes drawn from the prior of a VAE or, for other autoencoders, from a Gaussian "
-    "fitted to the codes of the training images.",
-)
+def _source(run: RunData) -> str:
+    # Only a model with a prior has a bound.
+    has_prior = "nelbo" in run.metrics
+    fitted = "a Gaussian fitted to the codes of the training images"
+    return f"Decoded codes drawn from {'the prior' if has_prior else fitted}."
+
+
+@section.figure("Samples", _source)
 def random_samples(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `random_samples_images` (k, C, H, W)."""
     images = run.array("random_samples_images")

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ae_run.drawing.image_grid import COLUMNS, Block, grid_figure, image_grid, pick, wrap
+from ae_run.drawing.image_grid import COLUMNS, Block, grid_figure, image_grid, wrap
 from ae_run.drawing.run_data import RunData, floats
 from ae_run.drawing.style import Style, plain
+from ae_run.drawing.words import axis, level
 from ae_run.figures._section import Section
 
 section = Section("Reconstruction")
@@ -40,19 +41,21 @@ def samples(run: RunData, style: Style, title: str) -> Figure | None:
     return grid_figure(style, title, run.label, [block])
 
 
-@section.figure(
-    "Reconstructions",
-    "Test images and their reconstructions; if the run corrupts its input, the corrupted image is "
-    "shown in between.",
-)
+def _shown(run: RunData) -> str:
+    if _given(run) is None:
+        return "Test images and their reconstructions."
+    return "Test images, the corrupted input that the model is given, and its reconstructions."
+
+
+@section.figure("Reconstructions", _shown)
 def reconstructions(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `reconstruction_target` and `_output` (k, C, H, W); `_input` where it differs."""
     target, output = run.array("reconstruction_target"), run.array("reconstruction_output")
     if target is None or output is None:
         return None
     rows = {"original": target, "reconstruction": output}
-    given = run.array("reconstruction_input")
-    if given is not None and not np.array_equal(given, target):
+    given = _given(run)
+    if given is not None:
         rows = {"original": target, "input": given, "reconstruction": output}
     names = run.names_of("reconstruction_labels")
     blocks = [
@@ -64,6 +67,22 @@ def reconstructions(run: RunData, style: Style, title: str) -> Figure | None:
         for start in range(0, len(target), COLUMNS)
     ]
     return grid_figure(style, title, run.label, blocks)
+
+
+def _given(run: RunData) -> np.ndarray | None:
+    """The corrupted input of the reconstructions, where it differs from the images."""
+    target, given = run.array("reconstruction_target"), run.array("reconstruction_input")
+    same = target is None or given is None or np.array_equal(given, target)
+    return None if same else given
+
+
+def _noise(run: RunData) -> str:
+    """The corruption that a run is trained with, and its level; empty without one."""
+    trained = run.metrics.get("denoising")
+    if not trained:
+        return ""
+    name = str(trained.get("corruption", "corruption")).replace("_", " ")
+    return f"{name}, {trained.get('level_name', 'level')} {trained.get('level', 0):g}"
 
 
 @section.figure(
@@ -106,8 +125,8 @@ def _summary(scores: dict[str, Any]) -> str:
         if before is not None and after is not None:
             digits = 1 if unit else 3
             parts.append(f"{name} {before:.{digits}f} → {after:.{digits}f} {unit}".rstrip())
-    level = f"{scores.get('level_name', 'level')} {scores['level']:g}"
-    return plain(f"{scores.get('corruption', '')}, {level}: {', '.join(parts)}", 120)
+    strength = f"{scores.get('level_name', 'level')} {scores['level']:g}"
+    return plain(f"{scores.get('corruption', '')}, {strength}: {', '.join(parts)}", 120)
 
 
 @section.figure(
@@ -122,40 +141,53 @@ def denoising_levels(run: RunData, style: Style, title: str) -> Figure | None:
     shown = [key for key in _SCORES if curve and key in curve and f"input_{key}" in curve]
     if not curve or not shown:
         return None
-    figure = style.figure(3.0 * len(shown) + 0.3, 3.3, title, run.label)
-    panels = list(figure.subplots(1, len(shown), squeeze=False)[0])
-    for axes, key in zip(panels, shown, strict=True):
+    columns = style.across(len(shown), 2.4)
+    rows = -(-len(shown) // columns)
+    figure = style.figure(3.0 * columns + 0.3, 2.6 * rows + 0.7, title, run.label)
+    panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in panels[len(shown) :]:
+        axes.axis("off")
+    for axes, key in zip(panels, shown, strict=False):
         levels, before = floats(curve["levels"]), floats(curve[f"input_{key}"])
-        name, unit = _SCORES[key]
-        if unit == "dB":
+        if _SCORES[key][1] == "dB":
             before[levels == 0] = np.nan  # no noise: infinitely many decibels
         axes.plot(levels, floats(curve[key]), "o-", ms=3.5, color=style.color(0), label="output")
         axes.plot(levels, before, "--", color=style.muted, label="corrupted input")
         axes.axvline(trained["level"], color=style.ink, ls=":", lw=1, label="trained at")
-        level_name = curve.get("level_name", "level")
-        axes.set(
-            ylabel=f"{name} ({unit})" if unit else name,
-            xlabel=plain(f"{trained['corruption']}, {level_name}", 30),
-        )
+        axes.set(ylabel=axis(key), xlabel=plain(level(trained), 44))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
-@section.figure(
-    "Worst reconstructions",
-    "The test images with the largest mean squared error, worst first, each with its error per "
-    "pixel: unusual images, wrong labels and details that the code cannot hold.",
-)
+def _worst(run: RunData) -> str:
+    given = "from the corrupted input" if run.array("worst_input") is not None else ""
+    if _noise(run) and not given:
+        given = "from clean input"
+    return (
+        f"The test images with the largest mean squared error {given}".rstrip() + ", worst first, "
+        "each with its error per pixel: unusual images, wrong labels and details that the code "
+        "cannot hold."
+    )
+
+
+@section.figure("Worst reconstructions", _worst)
 def worst(run: RunData, style: Style, title: str) -> Figure | None:
-    """Needs `worst_target`, `worst_output` (k, C, H, W); `worst_mse` (k,) per pixel."""
+    """Needs `worst_target`, `worst_output` (k, C, H, W); `worst_mse` (k,) per pixel.
+
+    `worst_input` (k, C, H, W), if any, is the corrupted input.
+    """
     target, output, mse = (run.array(f"worst_{key}") for key in ("target", "output", "mse"))
     if target is None or output is None:
         return None
     errors = [] if mse is None else [f"{value:.4f}" for value in mse]
+    given = run.array("worst_input")
+    rows = {"original": target, "reconstruction": output}
+    if given is not None:
+        rows = {"original": target, "input": given, "reconstruction": output}
     blocks = [
         Block(
-            np.stack([target[start : start + COLUMNS], output[start : start + COLUMNS]]),
-            row_labels=["original", "reconstruction"],
+            np.stack([images[start : start + COLUMNS] for images in rows.values()]),
+            row_labels=list(rows),
             column_labels=errors[start : start + COLUMNS],
             title="mean squared error (per pixel):" if errors and start == 0 else "",
         )
@@ -164,32 +196,44 @@ def worst(run: RunData, style: Style, title: str) -> Figure | None:
     return grid_figure(style, title, run.label, blocks)
 
 
-@section.figure(
-    "Errors",
-    "Mean squared error of every test image; the lines mark the mean and, for comparison, that of "
-    "PCA with as many components as the code has dimensions.",
-)
+def _compared(run: RunData) -> str:
+    kinds = " for each kind of input" if run.array("denoising_output_mse") is not None else ""
+    text = f"Mean squared error of every test image{kinds}; the solid lines mark the means"
+    if run.score("baseline", "pca", "mse") is None:
+        return f"{text}."
+    return (
+        f"{text}, the dashed ones those of PCA with as many components as the code has dimensions."
+    )
+
+
+@section.figure("Errors", _compared)
 def error_histogram(run: RunData, style: Style, title: str) -> Figure | None:
-    """Needs `test_mse` (N,) per pixel."""
-    errors = run.array("test_mse")
-    if errors is None:
-        return None
-    errors = errors[np.isfinite(errors)]
-    if not len(errors):
+    """Needs `test_mse` (N,) per pixel; `denoising_output_mse` (N,), if any, comes first."""
+    own, clean = run.array("denoising_output_mse"), run.array("test_mse")
+    pca = run.score("baseline", "pca", "mse")
+    rows = [(_noise(run) or "corrupted", own, run.score("denoising", "pca", "mse"))]
+    rows += [("clean input", clean, pca)]
+    shown = [
+        (name, finite, of_pca)
+        for name, errors, of_pca in rows
+        if errors is not None and len(finite := errors[np.isfinite(errors)])
+    ]
+    if not shown:
         return None
     figure = style.figure(6, 2.9, title, run.label)
     axes = figure.subplots()
     # The few worst images would squeeze all others into a corner.
-    right = float(np.quantile(errors, 0.995)) * 1.1 or 1.0
-    bins = int(np.clip(np.sqrt(len(errors)) * 1.5, 10, 80))
-    axes.hist(
-        np.minimum(errors, right), bins=bins, range=(0, right), color=style.color(0), alpha=0.8
-    )
-    axes.axvline(errors.mean(), color=style.ink, label=f"mean {errors.mean():.4f}")
-    pca = run.score("baseline", "pca", "mse")
-    if pca is not None:
-        axes.axvline(pca, color=style.color(4), ls="--", label=f"PCA {pca:.4f} (mean)")
-    hidden = int((errors > right).sum())
+    right = max(float(np.quantile(errors, 0.995)) for _, errors, _ in shown) * 1.1 or 1.0
+    bins = int(np.clip(np.sqrt(len(shown[0][1])) * 1.5, 10, 80))
+    for index, (name, errors, of_pca) in enumerate(shown):
+        which, color = f"{name}: " if len(shown) > 1 else "", style.color(index)
+        axes.hist(np.minimum(errors, right), bins=bins, range=(0, right), color=color, alpha=0.6)
+        mean = errors.mean()
+        axes.axvline(mean, color=style.text_color(index), label=f"{which}mean {mean:.4f}")
+        if of_pca is not None:
+            label = f"{which}PCA {of_pca:.4f} (mean)"
+            axes.axvline(of_pca, color=style.text_color(index), ls="--", label=label)
+    hidden = sum(int((errors > right).sum()) for _, errors, _ in shown)
     note = f"; the last bin includes {hidden} beyond the axis" if hidden else ""
     axes.set(xlabel=f"mean squared error of an image (per pixel{note})", ylabel="test images")
     axes.legend(loc="upper right")
@@ -231,8 +275,10 @@ def convergence(run: RunData, style: Style, title: str) -> Figure | None:
     frames, steps = run.array("convergence_frames"), run.array("convergence_steps")
     if frames is None:
         return None
-    shown = pick(frames.shape[1], _FRAMES)
-    passes = shown if steps is None else steps[shown]
-    labels = [str(int(step)) for step in passes]
+    passes = np.arange(frames.shape[1]) if steps is None else steps
+    # The first passes change most: evenly on a logarithmic scale.
+    wanted = np.geomspace(1, 1 + passes[-1], _FRAMES) - 1
+    shown = np.unique([int(np.abs(passes - step).argmin()) for step in wanted])
+    labels = [str(int(step)) for step in passes[shown]]
     block = Block(frames[:_STARTS, shown], column_labels=labels, title="passes through the model:")
     return grid_figure(style, title, run.label, [block])

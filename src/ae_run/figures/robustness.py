@@ -9,28 +9,42 @@ from matplotlib.figure import Figure
 from ae_run.drawing.image_grid import COLUMNS, Block, grid_figure, pick
 from ae_run.drawing.run_data import RunData, floats
 from ae_run.drawing.style import Style, plain
+from ae_run.drawing.words import axis, curve_title, level
 from ae_run.figures._section import Section
 
 section = Section("Robustness")
 
 _PER_ROW = 3
 _EXAMPLES = 2
+_OWN = "own"
 
 
-@section.figure(
-    "Robustness",
-    "Error of the reconstruction against the clean image as the corruption grows, on the same "
-    "corrupted test images for every model. Dashed: the error of the corrupted input itself; PCA "
-    "has as many components as the code has dimensions. Where the solid line is below the dashed "
-    "line, the model removes more error than it adds. A panel “own”, if present, shows the "
-    "corruption used in training, at several strengths.",
-)
+def _caption(run: RunData) -> str:
+    curves: dict[str, Any] = run.metrics.get("robustness") or {}
+    drawn = {key for curve in curves.values() for key in curve}
+    text = (
+        "Error of the reconstruction against the clean image as the corruption grows, on the same "
+        "corrupted test images for every model."
+    )
+    if "input_mse" in drawn:
+        text += (
+            " Dashed: the error of the corrupted input itself. Where the solid line is below the "
+            "dashed line, the model removes more error than it adds."
+        )
+    if "pca_mse" in drawn:
+        text += " PCA has as many components as the code has dimensions."
+    if _OWN in curves:
+        text += " Last panel: the corruption used in training, at several strengths."
+    return text
+
+
+@section.figure("Robustness", _caption)
 def robustness(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `robustness` in the metrics."""
     curves: dict[str, Any] = run.metrics.get("robustness") or {}
     if not curves:
         return None
-    columns = min(_PER_ROW, len(curves))
+    columns = style.across(min(_PER_ROW, len(curves)), 2.2)
     rows = -(-len(curves) // columns)
     figure = style.figure(max(4.8, 3.3 * columns), 2.7 * rows + 0.7, title, run.label)
     panels: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
@@ -39,7 +53,7 @@ def robustness(run: RunData, style: Style, title: str) -> Figure | None:
     for axes in panels[len(curves) :]:
         axes.axis("off")
     for row in range(rows):
-        panels[row * columns].set_ylabel("mean squared error (per pixel)")
+        panels[row * columns].set_ylabel(axis("mse"))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
@@ -56,8 +70,8 @@ def _panel(axes: Axes, name: str, curve: dict[str, Any], style: Style) -> None:
         axes.plot(
             levels, floats(curve["input_mse"]), "--", color=style.muted, label="corrupted input"
         )
-    axes.set_title(plain(name.replace("_", " "), 30))
-    axes.set_xlabel(plain(str(curve.get("level_name", "level")), 30))
+    axes.set_title(plain(curve_title(name, curve), 34))
+    axes.set_xlabel(plain(level(curve), 44))
     axes.set_ylim(bottom=0)
 
 
@@ -75,13 +89,13 @@ def robustness_examples(run: RunData, style: Style, title: str) -> Figure | None
             continue
         shown = pick(len(inputs), COLUMNS)
         levels = [f"{curve['levels'][index]:g}" for index in shown]
-        name = f"{key.replace('_', ' ')} ({curve.get('level_name', 'level')})"
+        name = f"{curve_title(key, curve)} ({level(curve)})"
         blocks += [
             Block(
                 np.stack([inputs[shown, example], outputs[shown, example]]),
                 row_labels=["input", "reconstruction"],
                 column_labels=levels if example == 0 else (),
-                title=plain(name, 50) if example == 0 else "",
+                title=plain(name, 90) if example == 0 else "",
             )
             for example in range(min(_EXAMPLES, inputs.shape[1]))
         ]

@@ -12,27 +12,32 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ae_run.drawing.image_grid import Block, grid_figure, pick
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.style import Style, log_y, plain
+from ae_run.drawing.words import axis
 from ae_run.figures._section import Section
 
 section = Section("Training")
 
-_UNITS = {
-    "mse": "per pixel",
-    "bce": "nats per image",
-    "kl": "nats per image",
-    "nelbo": "nats per image",
-}
 _TERMS = 6  # at most
 _IMAGES, _EPOCHS = 10, 10
 
 
-@section.figure(
-    "Loss curves",
-    "Every loss term on training and validation images, averaged over each epoch; the dotted line "
-    "marks the epoch whose weights were kept. Training values are measured while the weights "
-    "change, with corruption and dropout, so they can lie above the validation values. Bottom: the "
-    "learning rate.",
-)
+def _caption(run: RunData) -> str:
+    validated = np.isfinite(run.column(f"validation_{_terms(run)[0]}")).any()
+    splits = "training and validation images" if validated else "training images"
+    parts = [f"Every loss term on {splits}, averaged over each epoch"]
+    if _best_row(run) is not None:
+        parts[0] += "; the dotted line marks the epoch whose weights were kept"
+    if validated:
+        corrupted = (run.config.get("corruption") or {}).get("name", "none") != "none"
+        parts.append(
+            "Training values are measured while the weights change"
+            + (", on newly corrupted images" if corrupted else "")
+            + ", so they can lie above the validation values"
+        )
+    return ". ".join([*parts, "Bottom: the learning rate."])
+
+
+@section.figure("Loss curves", _caption)
 def loss_curves(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs the history."""
     if not run.history:
@@ -65,7 +70,7 @@ def loss_curves(run: RunData, style: Style, title: str) -> Figure | None:
 def _terms(run: RunData) -> list[str]:
     """Names of the loss terms, the monitored one first; a total of one term is dropped."""
     names: dict[str, None] = {}
-    for column in run.history[0]:
+    for column in run.history[0] if run.history else ():
         for split in ("train_", "validation_"):
             name = column.removeprefix(split)
             if name not in (column, "seconds") and np.isfinite(run.column(column)).any():
@@ -110,8 +115,7 @@ def _curves(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: st
                 **_marks(epochs),
             )
             values.append(column[seen])
-    unit = _UNITS.get(term)
-    axes.set_ylabel(f"{term}\n({unit})" if unit else term)
+    axes.set_ylabel(axis(term, 20))
     everything = np.concatenate(values) if values else np.ones(1)
     falls = everything[0] > everything[-1]
     if falls and everything.min() > 0 and everything.max() / everything.min() > 5:
@@ -119,13 +123,19 @@ def _curves(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: st
 
 
 def _best(axes: Axes, run: RunData, style: Style, epochs: np.ndarray, term: str) -> None:
-    best = run.run.get("best_epoch")
-    where = np.flatnonzero(run.column("epoch") == best)
-    if best is None or not len(where):
+    row = _best_row(run)
+    if row is None:
         return
-    value = run.column(f"validation_{term}")[where[0]]
-    text = f"best: epoch {best}" + (f", {value:.4g}" if np.isfinite(value) else "")
-    axes.axvline(epochs[where[0]], color=style.ink, lw=1, ls=":", label=text)
+    value = run.column(f"validation_{term}")[row]
+    text = f"best: epoch {run.run['best_epoch']}"
+    text += f", {value:.4g}" if np.isfinite(value) else ""
+    axes.axvline(epochs[row], color=style.ink, lw=1, ls=":", label=text)
+
+
+def _best_row(run: RunData) -> int | None:
+    """The first row of the best epoch's number in the history."""
+    rows = np.flatnonzero(run.column("epoch") == run.run.get("best_epoch"))
+    return int(rows[0]) if len(rows) else None
 
 
 def _stages(axes: list[Axes], run: RunData, style: Style, epochs: np.ndarray) -> None:
@@ -151,11 +161,13 @@ def _stages(axes: list[Axes], run: RunData, style: Style, epochs: np.ndarray) ->
         )
 
 
-@section.figure(
-    "Reconstructions during training",
-    "The same validation images (training images if there is no validation split), reconstructed "
-    "at several epochs.",
-)
+def _split(run: RunData) -> str:
+    of = (run.run.get("data") or {}).get("validation")
+    split = "training" if of == 0 else "validation"
+    return f"The same {split} images, reconstructed at several epochs."
+
+
+@section.figure("Reconstructions during training", _split)
 def snapshots(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `snapshots_images` (E, m, C, H, W), `_epochs` (E,) and `_target` (m, C, H, W)."""
     arrays = (run.array(f"snapshots_{key}") for key in ("images", "epochs", "target"))

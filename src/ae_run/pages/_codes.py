@@ -7,7 +7,7 @@ import numpy as np
 
 from ae_run.drawing.image_grid import image_grid
 from ae_run.drawing.run_data import RunData
-from ae_run.drawing.style import Style
+from ae_run.drawing.style import PER_MARKER, Style
 from ae_run.pages.render import data_uri
 
 _THUMBNAIL = 32  # pixels a side, at most
@@ -36,6 +36,9 @@ def scatter(run: RunData) -> dict[str, Any] | None:
         "names": run.names(labels),
         "light": list(light.palette),
         "dark": list(dark.palette),
+        "per_marker": PER_MARKER,
+        "center": [float(value) for value in (low + high) / 2],
+        "extent": extent,
         "axes": [str(name) for name in axes],
         "thumbnails": _atlas(run.array("codes_thumbnails"), len(points)),
     }

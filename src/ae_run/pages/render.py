@@ -15,16 +15,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPT = TEMPLATES / "page.js"
+"""Zoom, copy buttons and tables that sort, on every page."""
 _MIME = {".png": "image/png", ".svg": "image/svg+xml", ".gif": "image/gif"}
 _CSS_PER_INCH = 115
 
 
-def page(template: Path, script: Path | None = None, **content: Any) -> bytes:
+def page(template: Path, *scripts: Path, **content: Any) -> bytes:
     """Render a template that extends `base.html`, the common frame and look.
 
     Args:
         template: a file; it can include and import others from its folder.
-        script: a JavaScript file, the only script that the page may run.
+        *scripts: JavaScript files, the only scripts that the page may run.
         **content: the template's variables.
     """
     environment = Environment(
@@ -34,7 +36,7 @@ def page(template: Path, script: Path | None = None, **content: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    source = script.read_text(encoding="utf-8") if script else ""
+    source = "\n".join(script.read_text(encoding="utf-8") for script in scripts)
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
     html = environment.get_template(template.name).render(
         script=Markup(source), script_digest=digest, **content
@@ -51,13 +53,20 @@ class Image:
     width: int | None
     height: int | None
     """In CSS pixels; None for SVG and GIF, which are shown at their own size."""
+    dark: str | None = None
+    """A data URI of the same picture for a dark page, if any."""
 
 
-def embed(path: Path) -> Image:
-    """A PNG, SVG or GIF file as an image inside a page."""
+def embed(path: Path, dark: Path | None = None) -> Image:
+    """A PNG, SVG or GIF file as an image inside a page, and its version for a dark page."""
     content = path.read_bytes()
     width, height = css_size(content) if path.suffix == ".png" else (None, None)
-    return Image(data_uri(_MIME[path.suffix], content), width, height)
+    on_dark = _source(dark, dark.read_bytes()) if dark is not None and dark.is_file() else None
+    return Image(_source(path, content), width, height, on_dark)
+
+
+def _source(path: Path, content: bytes) -> str:
+    return data_uri(_MIME[path.suffix], content)
 
 
 def css_size(png: bytes) -> tuple[int, int]:

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from ae_run import figures
 from ae_run.drawing import run_data
+from ae_run.drawing.looks import DARK
 from ae_run.figures import RunFigure
-from ae_run.pages import _codes, _facts, render
+from ae_run.pages import _codes, _facts, _scores, render
 from ae_run.run_folder import RunFolder, write_bytes
 
 # The files of a run folder and what they are, the most interesting first.
@@ -31,6 +32,7 @@ class Picture:
     """The files of a figure."""
 
     figure: RunFigure
+    caption: str
     image: render.Image | None
     """None if there is only a PDF."""
     link: str
@@ -53,18 +55,18 @@ def write(folder: RunFolder) -> Path:
     config = folder.file("config.yaml")
     html = render.page(
         render.TEMPLATES / "run.html",
-        script=render.TEMPLATES / "run.js",
+        render.SCRIPT,
+        render.TEMPLATES / "run.js",
         heading=_facts.heading(run, folder),
         status=_facts.status(run, folder),
-        tiles=_facts.tiles(run),
-        bars=_facts.bars(run),
-        scores=_facts.score_tables(run),
-        facts=_facts.facts(run),
+        blocks=_scores.blocks(run),
+        scores=_scores.score_tables(run),
+        facts=_facts.facts(run, folder),
         data_facts=_facts.data_facts(run),
         skipped=_facts.skipped(run),
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else "",
         command=run.run.get("command"),
-        sections=_sections(folder.file("figures")),
+        sections=_sections(folder.file("figures"), run),
         scatter=_codes.scatter(run),
         files=_files(folder),
     )
@@ -73,17 +75,17 @@ def write(folder: RunFolder) -> Path:
     return path
 
 
-def _sections(where: Path) -> dict[str, list[Picture]]:
+def _sections(where: Path, run: run_data.RunData) -> dict[str, list[Picture]]:
     """The figures whose files are there, by section."""
     sections: dict[str, list[Picture]] = {}
     for figure in figures.available():
-        picture = _picture(where, figure)
+        picture = _picture(where, figure, run)
         if picture is not None:
             sections.setdefault(figure.section, []).append(picture)
     return sections
 
 
-def _picture(where: Path, figure: RunFigure) -> Picture | None:
+def _picture(where: Path, figure: RunFigure, run: run_data.RunData) -> Picture | None:
     found = [where / f"{figure.name}.{kind}" for kind in (*figures.FORMATS, "gif")]
     found = [path for path in found if path.is_file()]
     if not found:
@@ -95,7 +97,8 @@ def _picture(where: Path, figure: RunFigure) -> Picture | None:
     moving = where / f"{figure.name}.gif"
     return Picture(
         figure,
-        image=render.embed(newest) if newest else None,
+        caption=figure.describe(run),
+        image=render.embed(newest, where / DARK / newest.name) if newest else None,
         link=_relative(newest or found[0]),
         animation=render.embed(moving) if moving in found else None,
         others=[(path.suffix[1:].upper(), _relative(path)) for path in found if path != newest],

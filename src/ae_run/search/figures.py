@@ -1,14 +1,14 @@
 """Figures of a search, drawn from its finished trials."""
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ae_run.config import FiguresConfig
+from ae_run.drawing.looks import FORMATS, looks, rendered
 from ae_run.drawing.style import Style, log_y
 from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.schema import FiguresConfig
 from ae_run.search.parallel_coordinates import TITLE, parallel, style_map, text
 from ae_run.search.parameters import Choice, FloatRange, IntRange, Parameter
 from ae_run.search.trials import SearchData
@@ -21,54 +21,40 @@ if TYPE_CHECKING:
 
 def draw(data: SearchData, folder: RunFolder, config: FiguresConfig) -> list[str]:
     """Draw all figures that the trials have data for into `figures/`; return their names."""
-    import matplotlib
-
-    style = Style.named(config.style, config.dpi)
-    target = folder.file("figures")
-    target.mkdir(exist_ok=True)
-    names = []
-    with matplotlib.rc_context(style.rc):
-        for name, (_, _, make) in FIGURES.items():
-            figure = make(data, style)
-            for kind in ("png", "pdf", "svg"):
-                (target / f"{name}.{kind}").unlink(missing_ok=True)
-            if figure is None:
-                continue
-            names.append(name)
-            for kind in dict.fromkeys(config.format):
-                buffer = io.BytesIO()
-                figure.savefig(buffer, format=kind)
-                write_bytes(target / f"{name}.{kind}", buffer.getvalue())
-    return names
+    names: dict[str, None] = {}
+    for look in looks(folder.file("figures"), config):
+        with look.context():
+            for name, (_, _, make) in FIGURES.items():
+                figure = make(data, look.style)
+                for kind in FORMATS:
+                    (look.folder / f"{name}.{kind}").unlink(missing_ok=True)
+                if figure is None:
+                    continue
+                names.setdefault(name)
+                for kind in look.formats:
+                    write_bytes(look.folder / f"{name}.{kind}", rendered(figure, kind))
+    return list(names)
 
 
 def history(data: SearchData, style: Style) -> "Figure | None":
-    """Scores in the order in which trials ended."""
+    """The score of every trial."""
     if not data.complete:
         return None
     figure = style.figure(7, 3.4, TITLES["history"], data.name)
     axes = figure.subplots()
-    order = {p.number: i + 1 for i, p in enumerate(sorted(data.trials, key=lambda p: p.order))}
-    best = np.minimum if data.sign > 0 else np.maximum
+    done = sorted(data.complete, key=lambda p: p.number)
+    scores = [p.values[0] for p in done]
+    last = max(p.number for p in data.trials)
+    best = (np.minimum if data.sign > 0 else np.maximum).accumulate(scores)
+    numbers = [*(p.number for p in done), last]
+    axes.step(numbers, [*best, best[-1]], where="post", color=style.color(4), label="best so far")
+    _score_axis(axes, data, "y", scores)
     for state, marker, color in (("pruned", "x", style.muted), ("complete", "o", style.color(0))):
         shown = [p for p in data.trials if p.state == state and p.values]
-        if shown:
-            axes.scatter(
-                [order[p.number] for p in shown],
-                [p.values[0] for p in shown],
-                s=18,
-                marker=marker,
-                color=color,
-                lw=1.2,
-                label=state,
-                zorder=3,
-            )
-    failed = [order[p.number] for p in data.trials if p.state == "failed"]
-    scores = [p.values[0] for p in data.complete]
-    ends = [*(order[p.number] for p in data.complete), len(data.trials)]
-    bests = best.accumulate(scores)
-    axes.step(ends, [*bests, bests[-1]], where="post", color=style.color(4), label="best so far")
-    _score_axis(axes, data, "y", scores)
+        found = [p.number for p in shown], [p.values[0] for p in shown]
+        look: dict[str, Any] = {"s": 18, "marker": marker, "color": color, "lw": 1.2, "zorder": 3}
+        _points(axes, data, style, *found, label=state if shown else None, **look)
+    failed = [p.number for p in data.trials if p.state == "failed"]
     if failed:
         axes.plot(
             failed,
@@ -79,10 +65,40 @@ def history(data: SearchData, style: Style) -> "Figure | None":
             label="failed",
             transform=axes.get_xaxis_transform(),
         )
-    axes.set(xlabel="trial, in the order in which they ended", ylabel=data.score)
+    axes.set(xlabel="trial", ylabel=data.axis.replace(" (", "\n("), xlim=(-0.5, last + 0.5))
     axes.xaxis.set_major_locator(_whole())
-    figure.legend(loc="outside lower center", ncols=4)
+    handles, labels = axes.get_legend_handles_labels()
+    known = dict(zip(labels, handles, strict=True))
+    figure.legend(known.values(), known, loc="outside lower center", ncols=5)
     return figure
+
+
+def _points(
+    axes: "Axes",
+    data: SearchData,
+    style: Style,
+    x: list[Any],
+    scores: list[float],
+    label: str | None = None,
+    **look: Any,
+) -> Any:
+    """Scatter scores; those beyond the axis are marked at its end. Returns the points."""
+    low, high = axes.get_ylim()
+    beyond = high if data.sign > 0 else low
+    outside = [at for at, score in zip(x, scores, strict=True) if not low <= score <= high]
+    if outside:
+        axes.plot(
+            outside,
+            [beyond] * len(outside),
+            "^" if data.sign > 0 else "v",
+            ms=6,
+            mfc="none",
+            mec=style.color(3),
+            label="beyond the axis",
+            clip_on=False,
+            zorder=4,
+        )
+    return axes.scatter(x, scores, label=label, **look)
 
 
 def _whole() -> "Locator":
@@ -92,9 +108,11 @@ def _whole() -> "Locator":
 
 
 def _score_axis(axes: "Axes", data: SearchData, which: str, scores: list[float]) -> None:
-    """Scale the axis to the good scores; bad ones lie outside the picture."""
-    worst = np.quantile(data.sign * np.array(scores), 0.9)
-    best = min(data.sign * np.array(scores))
+    """Scale the axis to the good scores; bad ones lie beyond it."""
+    every = data.sign * np.array(scores)
+    best, usual, worst = np.quantile(every, [0, 0.75, 0.9])
+    # One bad score among few would squeeze all others into a line.
+    worst = min(worst, usual + 3 * (usual - best))
     margin = 0.35 * (worst - best) or 0.05 * abs(best) or 1e-6
     ends = sorted((data.sign * (best - 0.2 * margin), data.sign * (worst + margin)))
     (axes.set_ylim if which == "y" else axes.set_xlim)(*ends)
@@ -133,7 +151,7 @@ def intermediate(data: SearchData, style: Style) -> "Figure | None":
     every = [s for p in shown for s in p.steps.values()]
     if data.sign > 0 and min(every) > 0 and max(every) / min(every) > 3:
         log_y(axes)
-    axes.set(xlabel="epoch", ylabel=data.score)
+    axes.set(xlabel="epoch", ylabel=data.axis.replace(" (", "\n("))
     axes.xaxis.set_major_locator(_whole())
     figure.legend(loc="outside lower center", ncols=3)
     return figure
@@ -154,7 +172,7 @@ def importances(data: SearchData, style: Style) -> "Figure | None":
     )
     axes.bar_label(bars, [f"{share:.2f}" for _, share in shares], padding=3)
     when = f" after epoch {data.importances_epoch}" if data.importances_epoch else ""
-    axes.set(xlabel=f"share of the {data.score}'s variance{when} (fANOVA)")
+    axes.set(xlabel=f"share of the scores' variance{when} (fANOVA)")
     axes.set_xlim(0, 1.12 * max(share for _, share in shares) or 1)
     axes.grid(visible=False, axis="y")
     return figure
@@ -165,11 +183,12 @@ def slices(data: SearchData, style: Style) -> "Figure | None":
     space = [p for p in data.space if any(p.key in t.params for t in data.complete)]
     if not space:
         return None
-    columns = min(3, len(space))
+    columns = style.across(min(3, len(space)), 1.6)
     rows = -(-len(space) // columns)
     figure = style.figure(2.6 * columns + 0.4, 2.3 * rows + 0.6, TITLES["slices"], data.name)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     scores = [t.values[0] for t in data.complete]
+    _score_axis(panels[0, 0], data, "y", scores)
     for panel in panels.flat[len(space) :]:
         panel.set_visible(False)
     shade: Any = None
@@ -177,21 +196,15 @@ def slices(data: SearchData, style: Style) -> "Figure | None":
     for panel, parameter in zip(panels.flat, space, strict=False):
         left = [t for t in pruned if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in left])
-        panel.scatter(x, [t.values[0] for t in left], marker="x", s=12, lw=0.8, color=style.muted)
+        look: dict[str, Any] = {"marker": "x", "s": 12, "lw": 0.8, "color": style.muted}
+        _points(panel, data, style, x, [t.values[0] for t in left], **look)
         shown = [t for t in data.complete if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in shown])
-        shade = panel.scatter(
-            x,
-            [t.values[0] for t in shown],
-            c=[t.number for t in shown],
-            s=14,
-            cmap=style_map(style),
-            lw=0,
-        )
+        look = {"c": [t.number for t in shown], "s": 14, "cmap": style_map(style), "lw": 0}
+        shade = _points(panel, data, style, x, [t.values[0] for t in shown], **look)
         panel.set_xlabel(parameter.key)
-    _score_axis(panels[0, 0], data, "y", scores)
     for row in panels:
-        row[0].set_ylabel(data.score)
+        row[0].set_ylabel(data.score.replace(" ", "\n", 1))
     figure.colorbar(shade, ax=panels, label="trial", pad=0.01, aspect=40)
     return figure
 
@@ -209,7 +222,7 @@ def _number_axis(axes: "Axes", parameter: FloatRange | IntRange) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low / room, high * room)
     wide = high / low > 30
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
@@ -248,7 +261,7 @@ def pareto(data: SearchData, style: Style) -> "Figure | None":
         )
         panel.step(*zip(*front, strict=True), where="post", color=style.color(4), lw=1)
         panel.plot(*zip(*front, strict=True), "o", ms=5, color=style.color(4), label="Pareto front")
-        panel.set(xlabel=name.replace("_", " "), ylabel=data.score)
+        panel.set(xlabel=name.replace("_", " "), ylabel=data.axis.replace(" (", "\n("))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -263,8 +276,8 @@ TITLES = {
 }
 _MAKERS: "dict[str, tuple[str, Callable[[SearchData, Style], Figure | None]]]" = {
     "history": (
-        "Every trial's score, in the order in which they ended; of a pruned one its last "
-        "epoch's. Scores far from the best lie outside the picture.",
+        "Every trial's score by its number; of a pruned one its last epoch's. Scores far from the "
+        "best are marked at the end of the axis.",
         history,
     ),
     "pareto": ("Every complete trial; on the front, no trial is better in both.", pareto),
@@ -275,12 +288,13 @@ _MAKERS: "dict[str, tuple[str, Callable[[SearchData, Style], Figure | None]]]" =
         importances,
     ),
     "slices": (
-        "Each point a complete trial; later ones are darker. A cross is a pruned one, at its last "
-        "epoch's score.",
+        "Each point a complete trial, coloured by its number. A cross is a pruned one, at its last "
+        "epoch's score; an open triangle lies beyond the axis.",
         slices,
     ),
     "parallel": (
-        "Each line a complete trial, coloured by rank: the best is drawn last and stands out most.",
+        "Each line a complete trial, coloured by rank: the best is drawn last and stands out most. "
+        "A parameter that depends on another is not used in every trial.",
         parallel,
     ),
     "intermediate": (

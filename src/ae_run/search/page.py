@@ -1,8 +1,11 @@
 """The page of a search: one self-contained file in the style of a run's page."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ae_run.drawing.looks import DARK
 from ae_run.pages import render
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures
@@ -13,21 +16,36 @@ if TYPE_CHECKING:
 
 _TEMPLATE = Path(__file__).parent / "templates" / "search.html"
 _MOST_ROWS = 100
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table of trials."""
+
+    text: str
+    value: str
+    """By which the column sorts; a dash comes last."""
+    exact: str = ""
+    """The value where `text` is rounded."""
+    link: str = ""
 
 
 def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchData) -> Path:
     """Write `report.html` from the numbers and from the pictures in `figures/`."""
-    header, rows = _rows(data)
+    header, rows = _rows(folder, data)
+    best = facts["best"]["params"]
     html = render.page(
         _TEMPLATE,
+        render.SCRIPT,
         facts=facts,
         label=plan.label,
         folder=str(folder.path),
-        sampler=f"{plan.options.sampler}, pruner {plan.options.pruner.replace('_', ' ')}",
+        better=f"{data.axis}; {data.better}",
+        status=_status(facts, plan),
         tiles=_tiles(facts, data),
-        space=[
-            (p.key, p.summary(), _short(facts["best"]["params"].get(p.key))) for p in plan.space
-        ],
+        setup=_setup(folder, facts, plan, data),
+        space=[(p.key, p.summary(), _cell(best.get(p.key, _MISSING))) for p in plan.space],
         pictures=_pictures(folder),
         final=_final(folder, facts, plan),
         header=header,
@@ -39,10 +57,17 @@ def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchDa
     return path
 
 
+def _status(facts: dict[str, Any], plan: "Plan") -> tuple[str, str]:
+    done, asked = facts["trials"], plan.options.n_trials
+    if done >= asked:
+        return "finished", f"Finished, {done} trials"
+    return "interrupted", f"{done} of {asked} trials"
+
+
 def _tiles(facts: dict[str, Any], data: SearchData) -> list[tuple[str, str, str]]:
     best = facts["best"]
     tiles = [
-        (f"best {data.score}", f"{best['value']:.5g}", f"trial {best['number']}"),
+        (f"best {data.score}", f"{best['value']:.4g}", f"trial {best['number']}; {data.better}"),
         (
             "trials",
             str(facts["trials"]),
@@ -50,10 +75,36 @@ def _tiles(facts: dict[str, Any], data: SearchData) -> list[tuple[str, str, str]
         ),
         ("time", f"{facts['seconds']:,.0f} s", ""),
     ]
-    if data.options.pruner != "none":
-        text = f"{facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s"
-        tiles.append(("saved by pruning", f"{facts['pruned_share']:.0%} pruned", text))
+    if facts["pruned"]:
+        text = f"{facts['epochs_saved']:,} of the epochs; {facts['pruned_share']:.0%} of the trials"
+        tiles.append(("saved by pruning", f"≈ {facts['seconds_saved']:,.0f} s", text))
     return tiles
+
+
+def _setup(
+    folder: RunFolder, facts: dict[str, Any], plan: "Plan", data: SearchData
+) -> list[tuple[str, str]]:
+    """How, when, on what and with what was searched."""
+    run = RunFolder(folder.file(f"trials/{facts['best']['number']}"))
+    known = run.read_json("run.json") if run.has("run.json") else {}
+    of_data = known.get("data") or {}
+    splits = [f"{name} {of_data[name]:,}" for name in ("train", "validation") if name in of_data]
+    ended = max((trial.order for trial in data.trials), default=0.0)
+    versions = known.get("versions") or {}
+    rows = {
+        "score": f"{data.axis}; {data.better}",
+        "sampler": plan.options.sampler,
+        "pruner": plan.options.pruner.replace("_", " "),
+        "seed": known.get("seed"),
+        "last trial ended": f"{datetime.fromtimestamp(ended).astimezone():%Y-%m-%d %H:%M}",
+        "data": ", ".join([str(of_data.get("name", "")), *splits]) if of_data else None,
+        "image": " × ".join(map(str, of_data.get("image_shape") or ())),
+        "fingerprint": str(of_data.get("fingerprint") or "")[:16],
+        "device": known.get("device_name") or known.get("device"),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "git revision": known.get("git_revision"),
+    }
+    return [(name, str(value)) for name, value in rows.items() if value not in (None, "")]
 
 
 def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, Any] | None:
@@ -63,20 +114,35 @@ def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, 
     if not (run.has("metrics.json") and run.has("report.html")):
         return None
     metrics = run.read_json("metrics.json")
-    rows = [
-        ("MSE", f"{metrics['mse']:.5f}"),
-        ("MSE of PCA with as many components", f"{metrics['baseline']['pca']['mse']:.5f}"),
-    ]
+    others = _others(metrics)
+    own = (metrics.get("denoising") or {}).get("output", metrics)["mse"]
+    rows = [("MSE (per pixel)", f"{own:.4g}")]
+    rows += [(f"MSE of {other}", f"{mse:.4g}") for other, mse in others.items()]
+    worse = [f"{other}, {mse:.4g}" for other, mse in others.items() if own >= mse]
+    warning = f"MSE {own:.4g} is no better than that of {' or '.join(worse)}." if worse else ""
     if plan.options.objective == "probe":
+        warning = ""
         rows = [
             (f"accuracy, {kind}", f"{probe['accuracy']:.4f}")
             for kind, probe in (metrics.get("probe") or {}).items()
         ]
     trained = plan.options.refit.replace("+", " + ")
-    return {"page": f"{name}/report.html", "rows": rows, "trained": trained}
+    page = f"{name}/report.html"
+    return {"page": page, "rows": rows, "trained": trained, "warning": warning}
 
 
-def _rows(data: SearchData) -> tuple[list[str], list[list[str]]]:
+def _others(metrics: dict[str, Any]) -> dict[str, float]:
+    """MSE of the baselines, of the input that the run was trained for."""
+    trained = metrics.get("denoising") or {}
+    found = {
+        "PCA with as many components": (trained or metrics["baseline"]).get("pca") or {},
+        "the mean image": metrics["baseline"].get("mean") or {},
+        "the corrupted input": trained.get("input") or {},
+    }
+    return {name: scores["mse"] for name, scores in found.items() if "mse" in scores}
+
+
+def _rows(folder: RunFolder, data: SearchData) -> tuple[list[str], list[list[Cell]]]:
     """Finished trials: complete ones first, each state sorted from the best."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     points = sorted(
@@ -85,20 +151,26 @@ def _rows(data: SearchData) -> tuple[list[str], list[list[str]]]:
     )
     keys = [p.key for p in data.space]
     others = list(data.options.also_minimize)
-    header = ["trial", "state", "score", *others, *keys]
+    header = ["trial", "state", data.score, *(name.replace("_", " ") for name in others), *keys]
     rows = []
     for p in points:
-        scores = [_short(v) for v in p.values] or ["–"]
-        scores += ["–"] * (1 + len(others) - len(scores))
-        values = [_short(p.params[k]) if k in p.params else "–" for k in keys]
-        rows.append([str(p.number), p.state, *scores, *values])
+        place = f"trials/{p.number}/"
+        link = place if folder.file(place).is_dir() else ""
+        scores = list(p.values) + [_MISSING] * (1 + len(others) - len(p.values))
+        cells = [*scores, *(p.params.get(key, _MISSING) for key in keys)]
+        first = [Cell(str(p.number), str(p.number), link=link), _cell(p.state)]
+        rows.append(first + [_cell(value) for value in cells])
     return header, rows
 
 
-def _short(value: Any) -> str:
+def _cell(value: Any) -> Cell:
+    """A value rounded to four digits; a dash where there is none, or null."""
+    if value is _MISSING or value is None:
+        return Cell("–", "–", "null" if value is None else "not used")
     if isinstance(value, float):
-        return f"{value:.4g}"
-    return "null" if value is None else str(value)
+        exact = repr(value)
+        return Cell(f"{value:.4g}".replace("-", "−"), exact, exact)
+    return Cell(str(value), str(value))
 
 
 def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
@@ -107,6 +179,9 @@ def _pictures(folder: RunFolder) -> list[dict[str, Any]]:
         path = folder.file(f"figures/{name}.png")
         if not path.is_file():
             continue
-        image = render.embed(path)
-        pictures.append({"name": name, "title": title, "caption": caption, "image": image})
+        image = render.embed(path, folder.file(f"figures/{DARK}/{name}.png"))
+        link = f"figures/{name}.png"
+        pictures.append(
+            {"name": name, "title": title, "caption": caption, "image": image, "link": link}
+        )
     return pictures

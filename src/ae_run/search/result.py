@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ae_run import components
 from ae_run.errors import RunFailed
-from ae_run.run_folder import write_bytes
+from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures, page, space, study
 from ae_run.search.plan import Plan
 from ae_run.search.progress import best
@@ -66,11 +66,19 @@ def _finish(
         finished,
         facts["importances"],
         facts["importances_epoch"],
+        _monitor(plan, top),
     )
     figures.draw(data, folder, plan.config.figures)
     page.write(folder, plan, facts, data)
     folder.say(_summary(plan, facts))
     return facts, data
+
+
+def _monitor(plan: Plan, top: FrozenTrial) -> str:
+    """The key of the score that trials were compared by, without its split."""
+    run = RunFolder(plan.folder.file(f"trials/{top.number}"))
+    column = run.read_json("run.json").get("monitor") if run.has("run.json") else None
+    return str(column or "").removeprefix("validation_")
 
 
 def _row(plan: Plan, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str, Any]:

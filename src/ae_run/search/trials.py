@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ae_run.drawing import words
 from ae_run.search.config import SearchConfig
 from ae_run.search.space import Space
 
@@ -34,6 +35,8 @@ class SearchData:
     importances: dict[str, float]
     importances_epoch: int | None
     """The epoch whose scores the importances explain; None: the final scores."""
+    monitor: str = ""
+    """The score's key, such as `mse`; empty if unknown."""
 
     @property
     def complete(self) -> list[FinishedTrial]:
@@ -43,10 +46,21 @@ class SearchData:
 
     @property
     def score(self) -> str:
-        """The score's name on an axis."""
+        """The score's name."""
         if self.options.objective == "probe":
             return "validation accuracy"
-        return "validation score"
+        return f"validation {words.score(self.monitor)}" if self.monitor else "validation score"
+
+    @property
+    def axis(self) -> str:
+        """The score's name with its unit."""
+        known = self.monitor and self.options.objective != "probe"
+        return f"validation {words.axis(self.monitor)}" if known else self.score
+
+    @property
+    def better(self) -> str:
+        """Which scores are better, in words."""
+        return "less is better" if self.sign > 0 else "more is better"
 
     @property
     def sign(self) -> int:

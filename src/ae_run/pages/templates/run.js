@@ -1,33 +1,6 @@
 "use strict";
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
-
-  // A figure enlarges in place; without this script its link opens the file.
-  const zoom = $("#zoom");
-  document.querySelectorAll("a.zoom").forEach((link) =>
-    link.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || !zoom.showModal) return;
-      event.preventDefault();
-      const image = $("img", link);
-      $("img", zoom).src = image.src;
-      $("img", zoom).alt = image.alt;
-      $("p", zoom).textContent = $("figcaption", link.closest("figure")).firstChild.textContent;
-      zoom.showModal();
-    }));
-  zoom.addEventListener("click", () => zoom.close());
-
-  const copy = $("#copy");
-  if (copy && navigator.clipboard) {
-    copy.hidden = false;
-    copy.addEventListener("click", async () => {
-      await navigator.clipboard.writeText($("#command").textContent);
-      copy.textContent = "Copied";
-    });
-  }
-
-  addEventListener("beforeprint", () =>
-    document.querySelectorAll("details").forEach((details) => { details.open = true; }));
-
   const source = $("#codes-data");
   if (source) scatter(JSON.parse(source.textContent));
 
@@ -38,7 +11,9 @@
     const tip = $(".tip", box);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const chosen = new Set();
-    const margin = 26;
+    const margin = 44;
+    // What the reader has moved and magnified.
+    const view = { zoom: 1, x: 0, y: 0 };
     let active = -1;
     let size = { width: 0, height: 0 };
 
@@ -57,7 +32,7 @@
       return palette[label % palette.length];
     };
     const marker = (context, label, x, y, radius) => {
-      const corners = shapes[Math.floor(label / data.light.length) % shapes.length];
+      const corners = shapes[Math.floor(label / data.per_marker) % shapes.length];
       context.fillStyle = color(label);
       context.beginPath();
       corners.forEach(([a, b]) => context.lineTo(x + a * radius, y + b * radius));
@@ -66,10 +41,26 @@
     const shown = (label) => chosen.size === 0 || chosen.has(label);
     const reach = (values) => 2 * values.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-9);
     const [reachX, reachY] = [reach(data.x), reach(data.y)];
-    const place = (index) => {
-      const side = Math.min((size.width - 2 * margin) / reachX, (size.height - 2 * margin) / reachY);
-      return [size.width / 2 + data.x[index] * side, size.height / 2 - data.y[index] * side];
-    };
+    const side = () => view.zoom
+      * Math.min((size.width - 2 * margin) / reachX, (size.height - 2 * margin) / reachY);
+    const place = (index) => [
+      size.width / 2 + view.x + data.x[index] * side(),
+      size.height / 2 + view.y - data.y[index] * side(),
+    ];
+
+    // Numbers along both axes, in the codes' own units.
+    function ticks(context, length, middle, shift, sign, write) {
+      const unit = side() / data.extent;
+      const origin = (pixel) => shift + sign * (pixel - middle) / unit;
+      const rough = 70 / unit;
+      const power = 10 ** Math.floor(Math.log10(rough));
+      const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+      const [low, high] = [origin(0), origin(length)].sort((a, b) => a - b);
+      for (let k = Math.ceil(low / step); k * step <= high; k += 1) {
+        const text = `${Number((k * step).toPrecision(6))}`.replace("-", "−");
+        write(text, middle + sign * (k * step - shift) * unit);
+      }
+    }
 
     function draw() {
       const ratio = devicePixelRatio || 1;
@@ -88,6 +79,16 @@
       context.rotate(-Math.PI / 2);
       context.fillText(data.axes[1], 0, 0);
       context.restore();
+      context.font = `11px ${style.fontFamily}`;
+      const [centerX, centerY] = data.center;
+      ticks(context, size.width, size.width / 2 + view.x, centerX, 1, (text, x) => {
+        if (x > margin) context.fillText(text, x, size.height - 24);
+      });
+      context.textAlign = "right";
+      ticks(context, size.height, size.height / 2 + view.y, centerY, -1, (text, y) => {
+        if (y < size.height - margin) context.fillText(text, margin, y + 4);
+      });
+      context.textAlign = "center";
       const radius = data.x.length > 1500 ? 2.2 : 3.2;
       data.label.forEach((label, index) => {
         if (index === active) return;
@@ -152,7 +153,38 @@
       }));
     }
 
-    canvas.addEventListener("pointermove", point);
+    // The point in the middle stays where it is.
+    function magnify(factor) {
+      const before = view.zoom;
+      view.zoom = Math.min(40, Math.max(1, view.zoom * factor));
+      view.x *= view.zoom / before;
+      view.y *= view.zoom / before;
+      if (view.zoom === 1) view.x = view.y = 0;
+      draw();
+    }
+    function move(x, y) {
+      view.x += x;
+      view.y += y;
+      active = -1;
+      tip.hidden = true;
+      draw();
+    }
+    const keys = {
+      "+": () => magnify(1.5), "=": () => magnify(1.5), "-": () => magnify(1 / 1.5),
+      0: () => magnify(0), ArrowLeft: () => move(40, 0), ArrowRight: () => move(-40, 0),
+      ArrowUp: () => move(0, 40), ArrowDown: () => move(0, -40),
+    };
+    canvas.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+      event.preventDefault();
+      keys[event.key]();
+    });
+    box.querySelectorAll(".tools button").forEach((button) =>
+      button.addEventListener("click", keys[button.dataset.key]));
+    canvas.addEventListener("pointermove", (event) => {
+      if (event.buttons === 1 && event.pointerType === "mouse") move(event.movementX, event.movementY);
+      else point(event);
+    });
     canvas.addEventListener("pointerdown", point);
     canvas.addEventListener("pointerleave", () => { active = -1; tip.hidden = true; draw(); });
     dark.addEventListener("change", () => { legend(); draw(); });

@@ -1,0 +1,216 @@
+"""The scores on the page of a run: tiles and bars for the ones that matter, tables for all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ae_run.drawing.run_data import RunData
+from ae_run.drawing.words import SCORES, level
+
+_SHORT = {"mse": "MSE", "bce": "cross-entropy", "kl": "KL", "log_likelihood": "log p(x)"}
+_IMAGE_SCORES = ("mse", "psnr_db", "ssim", "snr_db")
+_IN_NATS = ("nelbo", "nelbo_at_mean", "bce", "kl", "log_likelihood")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A headline score."""
+
+    name: str
+    value: str
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A score as a bar."""
+
+    name: str
+    value: str
+    share: float
+    """Of the longest, in percent."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The scores under one kind of input, beside the baselines that are given the same."""
+
+    title: str
+    tiles: list[Tile]
+    bars: list[Bar]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores in rows; the first column names the row."""
+
+    title: str
+    note: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def number(value: object, digits: int = 4) -> str:
+    """A number with that many significant digits; a dash for None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    text = f"{value:,}" if isinstance(value, int) else f"{value:#,.{digits}g}".rstrip(".")
+    return text.replace("-", "−")
+
+
+def blocks(run: RunData) -> list[Block]:
+    """The headline scores on test: under the input that the run was trained for, then clean."""
+    if not run.metrics:
+        return []
+    mean = {"the mean image": _of(run, "baseline", "mean")}
+    clean = {_pca(run): _of(run, "baseline", "pca")} | mean
+    found = []
+    if isinstance(trained := run.metrics.get("denoising"), Mapping):
+        given = {"the corrupted input": trained.get("input") or {}}
+        others = given | {_pca(run): trained.get("pca") or {}} | mean
+        own, prefix = trained.get("output") or {}, "denoising.output."
+        found.append(_block(run, f"{corruption(trained)}, as in training", own, others, prefix))
+    return [*found, _block(run, "clean input", run.metrics, clean, "")]
+
+
+def corruption(trained: Mapping[str, Any]) -> str:
+    """The corruption and its level, of the scores under `denoising`."""
+    name = str(trained.get("corruption", "corruption")).replace("_", " ")
+    return f"input with {name}, {trained.get('level_name', 'level')} {trained.get('level', 0):g}"
+
+
+def _block(
+    run: RunData,
+    title: str,
+    own: Mapping[str, Any],
+    others: Mapping[str, Mapping[str, Any]],
+    prefix: str,
+) -> Block:
+    seeds = run.replicas.get("scores") or {}
+    tiles = []
+    for key in ("nelbo", *_IMAGE_SCORES):
+        if own.get(key) is None:
+            continue
+        value, notes = number(own[key]), []
+        if spread := seeds.get(prefix + key):
+            value = f"{number(spread['mean'])} ± {number(spread['sd'], 2)}"
+            notes = [f"mean ± sd over {len(run.replicas['seeds'])} seeds"]
+        notes += [
+            f"{_mean(own, key, seeds, prefix) / base[key]:.2f} × {_brief(name)}"
+            for name, base in others.items()
+            if key == "mse" and base.get("mse")
+        ]
+        if key != "mse":
+            notes += [
+                f"{_brief(name)} {number(base[key])}"
+                for name, base in others.items()
+                if base.get(key) is not None
+            ]
+        tiles.append(Tile(_name(key), value, SCORES[key][1], " · ".join(notes)))
+    values = {"this model": _mean(own, "mse", seeds, prefix)} if own.get("mse") is not None else {}
+    values |= {name: base["mse"] for name, base in others.items() if base.get("mse") is not None}
+    most = max(values.values(), default=0) or 1.0
+    bars = [Bar(name, number(v), round(100 * v / most, 2)) for name, v in values.items()]
+    return Block(title, tiles, bars if len(bars) > 1 else [])
+
+
+def _brief(name: str) -> str:
+    return name.removeprefix("the ").partition(",")[0]
+
+
+def _mean(own: Mapping[str, Any], key: str, seeds: Mapping[str, Any], prefix: str) -> float:
+    """Over seeds, where there are several."""
+    return float(seeds[prefix + key]["mean"] if prefix + key in seeds else own[key])
+
+
+def _of(run: RunData, *path: str) -> Mapping[str, Any]:
+    found: Any = run.metrics
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _pca(run: RunData) -> str:
+    count = _of(run, "baseline", "pca").get("components") or run.metrics.get("latent_dim")
+    return f"PCA, {count} components" if count else "PCA"
+
+
+def score_tables(run: RunData) -> list[Table]:
+    """Every score, in tables."""
+    metrics = run.metrics
+    tables = [_seeds(run.replicas)] if run.replicas else []
+    if metrics:
+        tables.append(_image_scores(run))
+    nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
+    if nats:
+        tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
+    if isinstance(probe := metrics.get("probe"), Mapping) and probe:
+        rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
+        note = "Test accuracy of classifiers trained on the frozen codes."
+        tables.append(
+            Table("Linear probe and k-NN on the codes", note, ["classifier", "accuracy"], rows)
+        )
+    for key, curve in (metrics.get("robustness") or {}).items():
+        tables.append(_robustness(key, curve))
+    return tables
+
+
+def _image_scores(run: RunData) -> Table:
+    """Scores of images by what made them, clean and as trained."""
+    columns = {"this model": run.metrics, _pca(run): _of(run, "baseline", "pca")}
+    columns["the mean image"] = _of(run, "baseline", "mean")
+    if trained := run.metrics.get("denoising"):
+        columns |= {
+            "corrupted: this model": trained.get("output") or {},
+            "corrupted: PCA": trained.get("pca") or {},
+            "corrupted: the input": trained.get("input") or {},
+        }
+    rows = [
+        [_name(key, unit=True), *(number(of[key]) if key in of else "" for of in columns.values())]
+        for key in _IMAGE_SCORES
+    ]
+    note = "Test images against the clean originals."
+    return Table("Reconstruction", note, ["score", *columns], rows)
+
+
+def _seeds(replicas: Mapping[str, Any]) -> Table:
+    seeds = replicas["seeds"]
+    rows = [
+        [name.replace(".", ": ").replace("_", " "), number(one["mean"]), number(one["sd"], 2)]
+        for name, one in replicas["scores"].items()
+    ]
+    note = f"Mean and standard deviation on test over seeds {seeds[0]} to {seeds[-1]}."
+    return Table(f"Over {len(seeds)} seeds", note, ["score", "mean", "sd"], rows)
+
+
+def _robustness(key: str, curve: Mapping[str, Any]) -> Table:
+    levels: list[Any] = list(curve.get("levels", ()))
+    header, columns = [level(curve)], [levels]
+    for key in (key for key in SCORES if key in curve):
+        header.append(_name(key, unit=True))
+        columns.append(list(curve[key]))
+        if f"input_{key}" in curve:
+            header.append(f"{_name(key, unit=True)} of the input")
+            # Without noise a ratio in decibels has no bound.
+            columns.append(
+                [
+                    "∞" if at == 0 and key.endswith("_db") else value
+                    for at, value in zip(levels, curve[f"input_{key}"], strict=False)
+                ]
+            )
+    rows = [[f"{row[0]:g}", *map(number, row[1:])] for row in zip(*columns, strict=False)]
+    note = "Against the clean image, by the level of the corruption."
+    return Table(f"Robustness: {key.replace('_', ' ')}", note, header, rows)
+
+
+def _name(key: str, *, unit: bool = False) -> str:
+    name, of = SCORES.get(key, (key, ""))
+    name = _SHORT.get(key, name)
+    return f"{name} ({of})" if unit and of else name
+
+
+def _get(content: object, *path: str) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
