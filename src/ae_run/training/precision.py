@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from ae_run.processes import usable_cores
+
 WIDE = 64
 """Convolution channels from which bfloat16 gains on a CPU that has it (measured)."""
 _DEFAULT_THREADS = torch.get_num_threads()  # before a run of this process sets its own
@@ -14,10 +16,11 @@ def threads(images: int, epochs: int, device: torch.device) -> int:
     """CPU threads for a run without `train.threads`: one for a small run, else torch's choice.
 
     A second thread gains a small run a few seconds; but where several processes share the
-    cores, each waiting for its own threads, it costs all of them a factor of ten.
+    cores, each waiting for its own threads, it costs all of them a factor of ten. Torch counts
+    the machine's cores, of which a container may use only a part.
     """
     small = device.type == "cpu" and images * epochs < SMALL
-    return 1 if small else _DEFAULT_THREADS
+    return 1 if small else min(_DEFAULT_THREADS, usable_cores())
 
 
 def choose(name: str, model: nn.Module, device: torch.device) -> str:
