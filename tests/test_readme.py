@@ -1,34 +1,108 @@
-"""What the README prints can be typed."""
+"""What the README and docs/ print can be typed, and what they point to exists."""
 
+import json
+import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+from command_line import FAST, run_process
 
-README = Path(__file__).parent.parent / "README.md"
-TEXT = README.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(?:sh)?\n(.*?)```", TEXT, re.DOTALL)
-COMMANDS = [
-    line.partition("  #")[0].strip()
-    for block in BLOCKS
-    for line in block.splitlines()
-    if line.startswith("ae-run ") and "=…" not in line and "RUN_DIR" not in line
-]
+import ae_run
+from ae_run.components import conf_dir
+
+ROOT = Path(__file__).parent.parent
+README, EXTENDING = ROOT / "README.md", ROOT / "docs" / "extending.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+PLACEHOLDERS = ("=…", "RUN_DIR", "<", "my_conf", "-sc ")
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language; "" for those without one."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text(page), re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if name == language]
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of `ae-run` in blocks and in running text."""
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    prose = re.sub(r"```.*?```", "", text(page), flags=re.DOTALL)
+    lines += re.findall(r"`(ae-run(?: [^`]*)?)`", prose)
+    found = (line.partition("  #")[0].strip() for line in lines if line.startswith("ae-run "))
+    return [line for line in found if not any(mark in line for mark in PLACEHOLDERS)]
+
+
+COMMANDS = sorted({line for page in PAGES if page != EXTENDING for line in commands(page)})
+LINKS = sorted(
+    (page.relative_to(ROOT), link)
+    for page in PAGES
+    for link in set(re.findall(r"\]\((?!http)([^)#]+)", text(page)))
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_composes(command, cli):
-    args = [a for a in shlex.split(command)[1:] if a not in ("-m", "--cfg", "job", "--help")]
+    extra = ("-m", "--cfg", "job", "--help", "--resolve")
+    args = [arg for arg in shlex.split(command)[1:] if arg not in extra]
     single = [arg.partition(",")[0] if "-m" in command else arg for arg in args]
     result = cli("--cfg", "job", *single)
     assert result.code == 0, result.err
 
 
+def test_the_message_on_a_misspelled_key_is_as_shown(cli):
+    shown = next(block for block in blocks(README, "") if block.startswith("$ ae-run"))
+    line, message = shown.splitlines()
+    result = cli(*shlex.split(line)[2:])
+    assert result.code == 2
+    assert result.err.strip() == message
+
+
 def test_the_test_command_is_there_for_ci():
-    assert re.search(r"^pytest\b", TEXT, re.MULTILINE)
+    assert re.search(r"^pytest\b", text(README), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))))
-def test_every_file_that_it_shows_is_there(path):
-    assert (README.parent / path).exists()
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=str)
+def test_every_file_that_they_show_exists(page, link):
+    assert (ROOT / page.parent / link).exists()
+
+
+def test_the_readme_shows_every_page_of_docs():
+    linked = {link for page, link in LINKS if page == Path("README.md")}
+    assert {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} <= linked
+
+
+def test_the_python_example_prints_scores(tmp_path):
+    (program,) = blocks(README, "python")
+    done = run_process(["-c", program], check=True)
+    code, *scores = done.stdout.splitlines()[-1].split()
+    assert code == "0"
+    metrics = json.loads((tmp_path / "runs/first/metrics.json").read_text(encoding="utf-8"))
+    assert scores == [str(metrics["mse"]), str(metrics["baseline"]["pca"]["mse"])]
+
+
+def test_the_examples_of_own_components_run(tmp_path, monkeypatch):
+    package = tmp_path / "src" / "ae_run"
+    shutil.copytree(Path(ae_run.__file__).parent, package)
+    shutil.copytree(conf_dir(), package / "conf", dirs_exist_ok=True)
+    places = {"src/": tmp_path, "conf/": package, "my_conf/": tmp_path}
+    pattern = r"`((src/|conf/|my_conf/)\S+)`(?:(?!\n\n).)*:\n\n```\w+\n(.*?)```"
+    written = re.findall(pattern, text(EXTENDING), re.DOTALL)
+    assert len(written) == 5
+    for name, place, content in written:
+        path = places[place] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "src")]))
+    lines = [line for block in blocks(EXTENDING, "sh") for line in block.splitlines()]
+    assert len(lines) == 3
+    for number, line in enumerate(lines):
+        args = [*shlex.split(line)[1:], *FAST, f"run_dir=run{number}"]
+        done = run_process(["-m", "ae_run", *args])
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"run{number}" / "report.html").is_file()

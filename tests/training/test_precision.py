@@ -30,3 +30,9 @@ def test_small_runs_take_one_thread():
     assert precision.threads(1_150, 100, CPU) == 1
     assert precision.threads(48_000, 10, CPU) == torch.get_num_threads()
     assert precision.threads(1_150, 100, CUDA) == torch.get_num_threads()
+
+
+def test_a_container_is_not_given_more_threads_than_cores(monkeypatch):
+    monkeypatch.setattr(precision, "_DEFAULT_THREADS", 64)
+    monkeypatch.setattr(precision, "usable_cores", lambda: 2)
+    assert precision.threads(48_000, 10, CPU) == 2

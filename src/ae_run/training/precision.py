@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from ae_run.processes import usable_cores
+
 WIDE = 64
 """Convolution channels from which bfloat16 is faster on a CPU that supports it (measured)."""
 _DEFAULT_THREADS = torch.get_num_threads()  # before a run in this process sets its own
@@ -13,11 +15,12 @@ SMALL = 200_000
 def threads(images: int, epochs: int, device: torch.device) -> int:
     """CPU threads of a run without `train.threads`: one for a small run, else torch's default.
 
-    A second thread saves a small run a few seconds. But if several processes share the cores,
-    each waiting for its own threads, it slows all of them down by a factor of ten.
+    A second thread gains a small run a few seconds; but where several processes share the
+    cores, each waiting for its own threads, it costs all of them a factor of ten. Torch counts
+    the machine's cores, of which a container may use only a part.
     """
     small = device.type == "cpu" and images * epochs < SMALL
-    return 1 if small else _DEFAULT_THREADS
+    return 1 if small else min(_DEFAULT_THREADS, usable_cores())
 
 
 def choose(name: str, model: nn.Module, device: torch.device) -> str:
