@@ -4,7 +4,7 @@ import pytest
 from command_line import FAST
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ae_run.arguments import PATH_KEYS, config_dirs, normalize, words_of_help
+from ae_run.arguments import PATH_KEYS, as_typed, config_dirs, normalize, words_of_help
 
 NAMES = (
     *("~/pics", "données", "runs/été 2026", "my_images(1)", "a=b", "[x]", "{x}", "it's", "1e5"),
@@ -32,11 +32,17 @@ def test_hydra_reads_a_path_as_it_was_typed(key, name):
     assert parsed.key_or_group == key
     assert str(parsed.value()) == name
     assert not isinstance(parsed.value(), int | float)
+    assert as_typed(line) == f"{key}={name}"
 
 
 def test_what_hydra_reads_already_stays():
     lines = ["data.path='a b'", "run_dir=outputs/digits-vae/20261121-114229-bb9991", "run_dir=null"]
     assert normalize(lines, []) == lines
+
+
+@pytest.mark.parametrize("line", ["run='null'", 'run="a b"', "seed='1'", "+run='1'"])
+def test_what_the_user_quoted_stays(line):
+    assert normalize([as_typed(line)], []) == [line]
 
 
 def test_a_sweep_over_paths_quotes_each():
@@ -64,5 +70,6 @@ def test_a_run_in_a_folder_with_an_accent_is_made_and_read_again(cli, tmp_path):
     made = cli(*FAST, "run_dir=été (1)/a=b")
     assert made.code == 0, made.err
     assert made.folder.resolve() == tmp_path / "été (1)" / "a=b"
+    assert "run_dir=été (1)/a=b\n" in (made.folder / "overrides.txt").read_text(encoding="utf-8")
     again = cli("task=report", f"run={made.folder.resolve()}")
     assert again.code == 0, again.err

@@ -111,6 +111,9 @@ def test_all_errors_come_in_one_message(cli):
         ["seed=-1"],
         ["resume=/nowhere"],
         ["-sc", "install=bash"],
+        ["-sc", "query=bash"],
+        ["--help", "train.lr"],
+        ["search=vae"],
     ],
 )
 def test_start_up_imports_no_heavy_package(args):

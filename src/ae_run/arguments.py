@@ -143,6 +143,17 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     return normal
 
 
+def as_typed(override: str) -> str:
+    """An override with its path as it was typed: what `normalize` spelled for Hydra."""
+    plus, key, value = _parts(override)
+    if key not in PATH_KEYS or not value or not _is_quoted(value):
+        return override
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    typed = str(OverridesParser.create().parse_override(override).value())
+    return f"{plus}{key}={typed}" if _path(typed) == value else override
+
+
 def _parts(arg: str) -> tuple[str, str, str | None]:
     """`+`, the key and the value of an override; no value where the word is none."""
     match = re.fullmatch(r"(\+*)([^=+~-][^=]*)?=(.*)", arg, re.DOTALL)

@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except AeRunError as error:
             return _report(error)
         except KeyboardInterrupt:
-            console.complain("stopped")
-            return 130
+            return _stopped()
         except BrokenPipeError:
             sys.stderr.close()
             return 141
@@ -59,6 +58,12 @@ def _run(args: Sequence[str]) -> int:
 def _report(error: AeRunError) -> int:
     console.complain(str(error))
     return error.exit_code
+
+
+def _stopped() -> int:
+    print(file=sys.stderr)  # the terminal has echoed ^C
+    console.complain("stopped")
+    return 130
 
 
 class _SweepStopped(BaseException):
@@ -138,7 +143,7 @@ def _job(cfg: "DictConfig") -> int:
     from ae_run.sweep import recorded
 
     hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
+    overrides = [arguments.as_typed(line) for line in hydra_config.overrides.task]
     choices = {str(group): str(choice) for group, choice in hydra_config.runtime.choices.items()}
     sweep = "MULTIRUN" in str(hydra_config.mode)
     try:
@@ -168,8 +173,7 @@ def _job(cfg: "DictConfig") -> int:
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:
-        console.complain("stopped")
         if sweep:
             raise
-        return 130
+        return _stopped()
     return 0

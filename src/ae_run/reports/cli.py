@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ae_run import console
 from ae_run.errors import AeRunError, UserError
 from ae_run.processes import usable_cores
 from ae_run.reports import spec
@@ -20,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code."""
     try:
         options = _parser().parse_args(argv)
-        return _run(options)
+        with console.settings():
+            return _run(options)
     except AeRunError as error:
         print(f"make_figures: {error}", file=sys.stderr)
         return error.exit_code

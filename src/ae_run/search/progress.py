@@ -26,7 +26,7 @@ class SearchProgress:
     def __init__(self, folder: RunFolder, options: SearchConfig) -> None:
         self._folder = folder
         self._options = options
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and not folder.quiet
         self._last = ("", -_SECONDS_BETWEEN_LINES)
         self._bar = tqdm(
             total=options.n_trials,
