@@ -6,7 +6,7 @@ The rooms, in the order in which they may import each other:
     components, schema  a name → its Python file; types and base classes of configs
     run_folder          a run's files: locked, replaced in one step, marked as current; saved_config
     devices, randomness where to compute; generators by (seed, purpose, epoch)
-    processes           child processes, stop signals, cores and memory on every platform
+    processes           child processes and stop signals on every platform
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
     corruptions, models one file per corruption; one file per family of models
