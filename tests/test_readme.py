@@ -106,3 +106,20 @@ def test_the_examples_of_own_components_run(tmp_path, monkeypatch):
         done = run_process(["-m", "ae_run", *args])
         assert done.returncode == 0, done.stderr
         assert (tmp_path / f"run{number}" / "report.html").is_file()
+
+
+def test_the_numbers_of_the_reports_are_those_of_the_committed_pages():
+    table = re.findall(r"^\| (?!row)[a-zA-Z].*$", text(ROOT / "docs" / "reports.md"), re.MULTILINE)
+    assert len(table) == 18
+    known = {
+        value
+        for path in (ROOT / "outputs" / "reference").glob("*/comparison.json")
+        for row in json.loads(path.read_text(encoding="utf-8"))
+        for value in (row["as_report"], row["ours"])
+        if isinstance(value, float)
+    }
+    for line in table:
+        _, _, as_report, ours, _ = line.strip("| ").split(" | ")
+        for number in re.findall(r"\d+\.\d+", f"{as_report} {ours}"):
+            digits = len(number.partition(".")[2])
+            assert any(f"{value:.{digits}f}" == number for value in known), number
