@@ -13,10 +13,17 @@ def test_keys_added_since_get_the_value_they_had_in_effect():
             "probe": {"mlp": {"epochs": 5}},
             "latent": None,
         },
+        "figures": {"style": "paper"},
     }
     new = upgraded(old)
     assert new["model"]["output_bias"] == -1.5
     assert new["corruption"] == {**old["corruption"], "fixed": False, "rescale": False}
+    assert new["figures"] == {
+        "style": "paper",
+        "width": None,
+        "titles": True,
+        "dark_page": False,
+    }
     assert new["train"] == {"epochs": 3, "plateau": None, "init_from": None}
     assert new["evaluate"]["robustness"]["noise"]["corruption"]["rescale"] is False
     assert new["evaluate"]["probe"]["mlp"]["keep"] == "best"

@@ -106,6 +106,8 @@ def test_every_figure_is_as_wide_as_a_column(style: str, make_run: MakeRun) -> N
             assert drawn.get_size_inches()[0] == pytest.approx(3.3, abs=0.01), figure.name
             words = [text.get_text() for text in drawn.findobj(Text)]
             assert figure.title not in " ".join(words)
+            right = [axes.get_position().x1 for axes in drawn.axes if axes.images]
+            assert max(right, default=0) <= 1, "no image is cut off"
 
 
 def test_a_figure_whose_arrays_are_gone_is_removed(make_run: MakeRun) -> None:

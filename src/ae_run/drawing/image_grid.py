@@ -73,8 +73,8 @@ def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -
     """A figure of blocks, one below the other.
 
     The layout is computed, not fitted: each image pixel covers a whole number of figure pixels,
-    so that none is drawn wider than its neighbour. A hairline frames each image: white ones would
-    vanish on a white page, black ones on a dark page.
+    so that none is drawn wider than its neighbour, unless a narrow style has no room for that. A
+    hairline frames each image: white ones would vanish on a white page, black ones on a dark page.
     """
     height, width = blocks[0].images.shape[-2:]
     columns = max(block.images.shape[1] for block in blocks)
@@ -83,10 +83,11 @@ def grid_figure(style: Style, title: str, label: str, blocks: Sequence[Block]) -
     heading = style.heading(title, label) if style.titles else ""
     if style.width is None:
         inches = float(np.clip(7.5 / columns, 0.36, 0.85))
-        scale = max(1, round(inches * style.dpi / max(height, width)))
+        scale: float = max(1, round(inches * style.dpi / max(height, width)))
     else:
         inches = (style.width - left - _PAD) / columns - _GAP
-        scale = max(1, int(inches * style.dpi / width))
+        scale = max(0.1, inches * style.dpi / width)
+        scale = int(scale) if scale >= 3 else scale
     pixel = scale / style.dpi  # inches
     gap = max(1, round(_GAP / pixel))
     placed = [_Placed(block, pixel, gap) for block in blocks]

@@ -57,8 +57,8 @@ def scatter_by_class(
         )
     present = np.unique(labels)
     if named and len(present) <= _NAMED_IN_PLACE:
-        for label in present:
-            x, y = np.median(points[labels == label], axis=0)
+        middles = np.array([np.median(points[labels == label], axis=0) for label in present])
+        for label, (x, y) in zip(present, _apart(middles, points), strict=True):
             axes.text(
                 x,
                 y,
@@ -76,6 +76,27 @@ def scatter_by_class(
                     "lw": 1,
                 },
             )
+
+
+def _apart(places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The (k, 2) places of labels, moved up and down until none covers another."""
+    extent = float(np.ptp(points, axis=0).max()) or 1.0
+    room = extent * np.array([0.09, 0.055])
+    places = places.astype(float)
+    for _ in range(50):
+        moved = False
+        for one in range(len(places)):
+            for other in range(one):
+                across, up = places[one] - places[other]
+                if abs(across) >= room[0] or abs(up) >= room[1]:
+                    continue
+                step = (room[1] * 1.01 - abs(up)) / 2 * (1 if up >= 0 else -1)
+                places[one, 1] += step
+                places[other, 1] -= step
+                moved = True
+        if not moved:
+            break
+    return places
 
 
 def class_legend(figure: Figure, labels: np.ndarray, names: list[str], style: Style) -> None:

@@ -24,7 +24,7 @@ SCORES = {
 """Name and unit by key."""
 
 _LEVELS = {
-    ("gaussian", "std"): "standard deviation of the noise (white: 1)",
+    ("gaussian", "std"): "standard deviation of the noise",
     ("grayscale", "strength"): "share of grey",
     ("masking", "fraction"): "share of pixels masked",
     ("salt_pepper", "fraction"): "share of pixels black or white",

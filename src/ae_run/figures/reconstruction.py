@@ -16,6 +16,7 @@ section = Section("Reconstruction")
 
 _SCORES = {"snr_db": ("SNR", "dB"), "psnr_db": ("PSNR", "dB"), "ssim": ("SSIM", "")}
 _STARTS, _FRAMES = 8, 12
+_LABELLED = 0.55  # inches of a narrow figure's width for each image with a number
 _SIDE = 96  # pixels of an image in the animation, about
 _FRAME_MS, _LAST_MS = 120, 1500
 
@@ -58,13 +59,14 @@ def reconstructions(run: RunData, style: Style, title: str) -> Figure | None:
     if given is not None:
         rows = {"original": target, "input": given, "reconstruction": output}
     names = run.names_of("reconstruction_labels")
+    columns = style.across(COLUMNS, _LABELLED)
     blocks = [
         Block(
-            np.stack([images[start : start + COLUMNS] for images in rows.values()]),
+            np.stack([images[start : start + columns] for images in rows.values()]),
             row_labels=list(rows),
-            column_labels=names[start : start + COLUMNS],
+            column_labels=names[start : start + columns],
         )
-        for start in range(0, len(target), COLUMNS)
+        for start in range(0, len(target), columns)
     ]
     return grid_figure(style, title, run.label, blocks)
 
@@ -95,7 +97,8 @@ def denoising(run: RunData, style: Style, title: str) -> Figure | None:
     """Needs `denoising` in the metrics and `reconstruction_{target,input,output}`."""
     scores = run.metrics.get("denoising")
     arrays = [run.array(f"reconstruction_{key}") for key in ("input", "output", "target")]
-    given, output, target = (None if a is None else a[:COLUMNS] for a in arrays)
+    columns = style.across(COLUMNS, _LABELLED)
+    given, output, target = (None if a is None else a[:columns] for a in arrays)
     if not scores or given is None or output is None or target is None:
         return None
     ratios = [*_snr(given, target), *_snr(output, target), *[""] * len(target)]
@@ -184,14 +187,15 @@ def worst(run: RunData, style: Style, title: str) -> Figure | None:
     rows = {"original": target, "reconstruction": output}
     if given is not None:
         rows = {"original": target, "input": given, "reconstruction": output}
+    columns = style.across(COLUMNS, _LABELLED)
     blocks = [
         Block(
-            np.stack([images[start : start + COLUMNS] for images in rows.values()]),
+            np.stack([images[start : start + columns] for images in rows.values()]),
             row_labels=list(rows),
-            column_labels=errors[start : start + COLUMNS],
+            column_labels=errors[start : start + columns],
             title="mean squared error (per pixel):" if errors and start == 0 else "",
         )
-        for start in range(0, len(target), COLUMNS)
+        for start in range(0, len(target), columns)
     ]
     return grid_figure(style, title, run.label, blocks)
 
@@ -234,9 +238,9 @@ def error_histogram(run: RunData, style: Style, title: str) -> Figure | None:
             label = f"{which}PCA {of_pca:.4f} (mean)"
             axes.axvline(of_pca, color=style.text_color(index), ls="--", label=label)
     hidden = sum(int((errors > right).sum()) for _, errors, _ in shown)
-    note = f"; the last bin includes {hidden} beyond the axis" if hidden else ""
-    axes.set(xlabel=f"mean squared error of an image (per pixel{note})", ylabel="test images")
-    axes.legend(loc="upper right")
+    note = f"\nthe last bin includes {hidden} beyond the axis" if hidden else ""
+    axes.set(xlabel=f"mean squared error of an image (per pixel){note}", ylabel="test images")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

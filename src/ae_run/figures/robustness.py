@@ -87,7 +87,7 @@ def robustness_examples(run: RunData, style: Style, title: str) -> Figure | None
         inputs, outputs = (run.array(f"robustness_{key}_{end}") for end in ("inputs", "outputs"))
         if inputs is None or outputs is None:
             continue
-        shown = pick(len(inputs), COLUMNS)
+        shown = pick(len(inputs), style.across(COLUMNS, 0.5))
         levels = [f"{curve['levels'][index]:g}" for index in shown]
         name = f"{curve_title(key, curve)} ({level(curve)})"
         blocks += [

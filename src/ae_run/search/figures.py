@@ -110,9 +110,9 @@ def _whole() -> "Locator":
 def _score_axis(axes: "Axes", data: SearchData, which: str, scores: list[float]) -> None:
     """Scale the axis to the good scores; bad ones lie beyond it."""
     every = data.sign * np.array(scores)
-    best, usual, worst = np.quantile(every, [0, 0.75, 0.9])
+    best, usual, worst = np.quantile(every, [0, 0.5, 0.9])
     # One bad score among few would squeeze all others into a line.
-    worst = min(worst, usual + 3 * (usual - best))
+    worst = min(worst, usual + 4 * (usual - best)) if usual > best else worst
     margin = 0.35 * (worst - best) or 0.05 * abs(best) or 1e-6
     ends = sorted((data.sign * (best - 0.2 * margin), data.sign * (worst + margin)))
     (axes.set_ylim if which == "y" else axes.set_xlim)(*ends)

@@ -116,8 +116,8 @@ def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, 
     metrics = run.read_json("metrics.json")
     others = _others(metrics)
     own = (metrics.get("denoising") or {}).get("output", metrics)["mse"]
-    rows = [("MSE (per pixel)", f"{own:.4g}")]
-    rows += [(f"MSE of {other}", f"{mse:.4g}") for other, mse in others.items()]
+    rows = [("MSE (per pixel)", f"{own:.5f}")]
+    rows += [(f"MSE of {other}", f"{mse:.5f}") for other, mse in others.items()]
     worse = [f"{other}, {mse:.4g}" for other, mse in others.items() if own >= mse]
     warning = f"MSE {own:.4g} is no better than that of {' or '.join(worse)}." if worse else ""
     if plan.options.objective == "probe":

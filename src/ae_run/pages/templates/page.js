@@ -33,8 +33,12 @@
     $(".about", zoom).textContent = $("figcaption", links[current].closest("figure")).firstChild.textContent;
     $(".place", zoom).textContent = `${current + 1} of ${links.length}`;
     if (!zoom.open) zoom.showModal();
+    const asked = current;
+    delete zoom.dataset.shown;
     try { await image.decode(); } catch { /* shown as it loads */ }
+    if (asked !== current) return;  // the reader has stepped on
     resize(1, true);
+    zoom.dataset.shown = current;
   }
 
   if (zoom && zoom.showModal) {
@@ -125,6 +129,18 @@
     }, { rootMargin: "0px 0px -60% 0px" });
     places.forEach((_, place) => place && observer.observe(place));
   }
+
+  // A link into a folded part opens it.
+  const unfold = () => {
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    const folded = target && target.closest("details");
+    if (folded && !folded.open) {
+      folded.open = true;
+      target.scrollIntoView();
+    }
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
 
   addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));
 })();
