@@ -29,7 +29,7 @@ ORDER = (
         "config",
     ),
     *("drawing", "figures", "pages", "training", "evaluation", "scoring", "recording"),
-    *("task_table", "job", "tasks", "search", "reports", "help_page", "cli"),
+    *("task_table", "job", "check", "tasks", "search", "reports", "help_page", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

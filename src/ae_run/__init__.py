@@ -19,6 +19,7 @@ The rooms, in the order in which they may import each other:
     evaluation          scores on test, and every array that a figure needs
     scoring, recording  a folder's weights meet the test set; how a task ends, in run.json
     task_table, job     the tasks by name; a command line and a run folder → one validated job
+    check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers, trials, storage, result
     reports             scripts/make_figures.py: the student reports, number by number
