@@ -18,8 +18,8 @@ ORDER = (
     *("errors", "messages", "console", "components", "schema", "saved_config", "run_folder"),
     *("headline", "progress", "randomness", "devices", "processes", "corruptions", "images"),
     *("meter", "data", "models", "config", "drawing", "figures", "pages", "training"),
-    *("evaluation", "scoring", "recording", "task_table", "job", "tasks", "search", "reports"),
-    *("sweep", "key_docs", "key_help", "help_page", "arguments", "completion", "cli"),
+    *("evaluation", "scoring", "recording", "task_table", "job", "check", "tasks", "search"),
+    *("reports", "sweep", "key_docs", "key_help", "help_page", "arguments", "completion", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

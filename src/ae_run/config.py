@@ -179,7 +179,7 @@ PLAIN_TASK = {"task": "train"} | dict.fromkeys(("worker", "run_dir", "resume", "
 class Config(Schema):
     """The config of a whole run."""
 
-    task: Literal["train", "search", "evaluate", "figures", "report"]
+    task: Literal["train", "check", "search", "evaluate", "figures", "report"]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     worker: int | str | None

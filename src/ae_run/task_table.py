@@ -42,6 +42,11 @@ TASKS = {
         needs_run=False,
         may_change=("device", "data.root", "data.path", "train.epochs", "figures"),
     ),
+    "check": Task(
+        "show images, classes, splits, model, steps, time and memory before any training",
+        "ae_run.check:check",
+        needs_run=False,
+    ),
     "search": Task(
         "try many values of the keys in search.space, then train with the best",
         "ae_run.search.task:run",
