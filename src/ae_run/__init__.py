@@ -11,7 +11,7 @@ The rooms, in the order in which they may import each other:
     progress            what a long task is at: its parts by name, with a bar on a terminal
     devices             which device, its name and memory
     randomness          generators by (seed, purpose, epoch)
-    processes           child processes and stop signals on every platform
+    processes           child processes, stop signals, cores and memory on every platform
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
     corruptions, models one file per corruption; one file per family of models
