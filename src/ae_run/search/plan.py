@@ -118,7 +118,10 @@ def with_data(plan: Plan, dataset: Dataset) -> Plan:
     """The plan with the epochs that this data asks for: the same for all trials."""
     config = with_epochs(plan.config, len(dataset.train))
     raw = space.apply(plan.raw, {"train.epochs": config.train.epochs})
-    return replace(plan, config=config, raw=raw)
+    overrides = plan.overrides
+    if config is not plan.config:  # a trial's batches must not change the number
+        overrides = [*overrides, f"train.epochs={config.train.epochs}"]
+    return replace(plan, config=config, raw=raw, overrides=overrides)
 
 
 def _of_encoder(job: Job, raw: dict[str, Any]) -> tuple[dict[str, Any], str]:
