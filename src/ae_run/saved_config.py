@@ -43,6 +43,23 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def upgraded_texts(saved: Mapping[str, str]) -> dict[str, str]:
+    """The same for a config as dotted keys and texts, of which only those that it needs are there.
+
+    A study keeps them to tell one search from another.
+    """
+    texts = {key: text for key, text in saved.items() if key != "data.suggested_epochs"}
+    added: dict[str, Any] = {f"train.{key}": value for key, value in _ADDED["train"].items()}
+    if saved.get("model.name") in _WITH_OUTPUT_BIAS:
+        added["model.output_bias"] = -1.5
+    if saved.get("corruption.name") == "gaussian":
+        added |= {f"corruption.{key}": value for key, value in _GAUSSIAN.items()}
+    if "encoder" in saved:
+        mlp = _ADDED["evaluate.probe.mlp"]
+        added |= {f"evaluate.probe.mlp.{key}": value for key, value in mlp.items()}
+    return {key: str(value) for key, value in added.items()} | texts
+
+
 def _with_noise_options(content: Any) -> Any:
     """A copy in which every Gaussian corruption, at any depth, has all of its options."""
     if isinstance(content, list):

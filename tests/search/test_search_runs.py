@@ -70,6 +70,17 @@ def test_a_search_leaves_its_results_and_the_best_run_repeats_to_the_same_bytes(
     assert Path("file/model.safetensors").read_bytes() == weights
 
 
+def test_without_a_number_all_trials_and_their_command_have_the_same_epochs(cli):
+    data = [option for option in FAST if not option.startswith("train.")]
+    space = "search.space=[train.batch_size=choice(8,16)]"
+    options = ("data.suggested_steps=2", NAME, "search.n_trials=2", "search.refit=none")
+    result = cli(*data, "task=search", space, "search.sampler=grid", "search.pruner=none", *options)
+    assert result.code == 0, result.err
+    trials = Path("outputs/search").glob("*/trials/*/history.csv")
+    assert [len(path.read_text().splitlines()) - 1 for path in trials] == [2, 2]
+    assert "train.epochs=2" in result.out
+
+
 def test_the_same_command_resumes_and_a_larger_total_adds_the_difference(cli):
     line = (*FAST, SPACE, NAME, "search.workers=1", "search.n_trials=2")
     assert cli(*line).code == 0

@@ -64,7 +64,7 @@ def status(run: RunData, folder: RunFolder) -> dict[str, Any]:
     if kind == "finished" and warnings:
         kind, text = "warned", "Finished, with a warning"
     # Without a finished epoch there is nothing to resume from.
-    resume = kind not in ("finished", "warned") and done != 0
+    resume = kind not in ("finished", "warned") and folder.epochs_saved() > 0
     return {
         "kind": kind if kind in (*_LEADS, "warned") else "running",
         "text": text,

@@ -115,7 +115,10 @@ def make(job: Job) -> Plan:
 
 def with_data(plan: Plan, dataset: Dataset) -> Plan:
     """The plan with the epochs that this data asks for: the same for all trials."""
-    return replace(plan, config=with_epochs(plan.config, len(dataset.train)))
+    config, overrides = with_epochs(plan.config, len(dataset.train)), plan.overrides
+    if config is not plan.config:  # a trial's batches must not change the number
+        overrides = [*overrides, f"train.epochs={config.train.epochs}"]
+    return replace(plan, config=config, overrides=overrides)
 
 
 def _of_encoder(job: Job) -> tuple[Config, str]:

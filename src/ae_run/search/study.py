@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
+from ae_run.saved_config import upgraded_texts
 from ae_run.search import samplers
 from ae_run.search.config import SearchConfig
 from ae_run.search.sessions import Sessions, is_dead, owner
@@ -61,6 +62,7 @@ class TrialQueue:
             if known is None:
                 self.study.set_user_attr("identity", dict(identity))
                 return
+        known = upgraded_texts(known)
         keys = [k for k in {**known, **identity} if not _same(known.get(k), identity.get(k))]
         if not keys:
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ae_run import console
 from ae_run.progress import ROWS, terminal_columns
 from ae_run.run_folder import RunFolder
 
@@ -64,7 +65,7 @@ class ProgressBar:
     def close(self) -> None:
         """Take the bar away, and print the last epoch's line where that was not printed yet."""
         self._bar.close()
-        if self._unsaid is not None and not self._folder.quiet:
+        if self._unsaid is not None and not self._folder.quiet and not console.verbose:
             tqdm.write(self._unsaid, file=sys.stdout)
             sys.stdout.flush()
         self._unsaid = None
