@@ -59,7 +59,7 @@ def scatter_by_class(
     if named and len(present) <= _NAMED_IN_PLACE:
         middles = np.array([np.median(points[labels == label], axis=0) for label in present])
         for label, (x, y) in zip(present, _apart(middles, points), strict=True):
-            axes.text(
+            name = axes.text(
                 x,
                 y,
                 plain(names[label]),
@@ -76,11 +76,13 @@ def scatter_by_class(
                     "lw": 1,
                 },
             )
+            # The layout looks before the axes have equal scales, when it may lie far outside.
+            name.set_in_layout(False)
 
 
 def _apart(places: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The (k, 2) places of labels, moved up and down until none covers another."""
-    extent = float(np.ptp(points, axis=0).max()) or 1.0
+    extent = float(np.ptp(points, axis=0).max())  # 0 where all codes are one: nothing moves
     room = extent * np.array([0.09, 0.055])
     places = places.astype(float)
     for _ in range(50):
