@@ -26,7 +26,7 @@ def test_help_is_printed_on_every_encoding(encoding):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "UnicodeEncodeError" not in done.stderr
-    assert "bound at" in done.stdout
+    assert "scored by the ELBO at" in done.stdout
 
 
 def test_what_a_stream_cannot_encode_is_spelled_plainly(monkeypatch):

@@ -51,7 +51,7 @@ def test_every_command_composes(command, cli):
     extra = ("-m", "--cfg", "job", "--help", "--resolve")
     args = [arg for arg in shlex.split(command)[1:] if arg not in extra]
     single = [arg.partition(",")[0] if "-m" in command else arg for arg in args]
-    result = cli("--cfg", "job", *single)
+    result = cli("--help", *args) if "--help" in command else cli("--cfg", "job", *single)
     assert result.code == 0, result.err
 
 
@@ -77,6 +77,7 @@ def test_the_readme_shows_every_page_of_docs():
     assert {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} <= linked
 
 
+@pytest.mark.slow
 def test_the_python_example_prints_scores(tmp_path):
     (program,) = blocks(README, "python")
     done = run_process(["-c", program], check=True)
@@ -86,6 +87,7 @@ def test_the_python_example_prints_scores(tmp_path):
     assert scores == [str(metrics["mse"]), str(metrics["baseline"]["pca"]["mse"])]
 
 
+@pytest.mark.slow
 def test_the_examples_of_own_components_run(tmp_path, monkeypatch):
     package = tmp_path / "src" / "ae_run"
     shutil.copytree(Path(ae_run.__file__).parent, package)

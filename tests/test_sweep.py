@@ -113,6 +113,7 @@ def test_a_job_that_is_started_again_gets_another_folder(cli):
     assert "sweep: 2 jobs, 0 failed" in result.out
 
 
+@pytest.mark.slow
 def test_jobs_of_a_launcher_write_one_table():
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     done = run_process(["-m", "ae_run", *LINE, "seed=0,1", "hydra/launcher=submitit_local"])

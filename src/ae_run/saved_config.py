@@ -49,7 +49,9 @@ def upgraded_texts(saved: Mapping[str, str]) -> dict[str, str]:
     A study keeps them to tell one search from another.
     """
     texts = {key: text for key, text in saved.items() if key != "data.suggested_epochs"}
-    added: dict[str, Any] = {f"train.{key}": value for key, value in _ADDED["train"].items()}
+    added: dict[str, Any] = {}
+    if "train.epochs" in saved:
+        added |= {f"train.{key}": value for key, value in _ADDED["train"].items()}
     if saved.get("model.name") in _WITH_OUTPUT_BIAS:
         added["model.output_bias"] = -1.5
     if saved.get("corruption.name") == "gaussian":

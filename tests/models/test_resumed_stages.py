@@ -34,6 +34,7 @@ def start(folder: str, choice: str) -> Run:
 
 
 @pytest.mark.parametrize("name", STAGED)
+@pytest.mark.slow
 def test_killed_after_any_epoch_and_resumed_equals_never_killed(name):
     choice = STAGED[name]
     epochs = sum(1 for _ in fit(start("whole", choice)))

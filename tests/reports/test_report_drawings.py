@@ -21,7 +21,7 @@ STYLE = Style.named("default", 60)
 
 def _found(run: RunData, budget: str = "full", name: str = "a") -> Found:
     config = Config.model_construct()
-    plan = Planned("r", name, budget, 0, None, (), config, "d", frozenset())
+    plan = Planned("r", name, budget, 0, None, (), config, "d", "t", frozenset())
     return Found(name, (plan,), (run,), (budget,))
 
 

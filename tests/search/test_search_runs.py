@@ -22,6 +22,7 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_search_leaves_its_results_and_the_best_run_repeats_to_the_same_bytes(cli):
     result = cli(
         *FAST,
@@ -129,6 +130,7 @@ def test_conditions_hold_and_lists_are_searched_item_by_item(cli):
     assert {row["train.optimizer"] for row in rows()} == {"adam", "sgd"}
 
 
+@pytest.mark.slow
 def test_a_grid_visits_every_point_once(cli):
     space = "search.space=[train.lr=choice(1e-3,1e-2),model.latent_dim=int(2,6,step=2)]"
     result = cli(
@@ -146,6 +148,7 @@ def test_a_grid_visits_every_point_once(cli):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
+@pytest.mark.slow
 def test_samplers_by_name(sampler, cli):
     # NSGA-II crosses its parents, here as many as random trials, and may repeat one of them.
     random = 6 if sampler == "nsga2" else 2
@@ -273,6 +276,7 @@ def test_a_probe_search_tunes_a_classifier_on_frozen_codes(cli):
 
 
 @pytest.mark.parametrize("name", ["denoising", "vae"])
+@pytest.mark.slow
 def test_a_best_file_brings_its_own_options(name, cli):
     assert cli(*FAST, f"search={name}", NAME, "search.n_trials=1", "train.epochs=1").code == 0
     content = yaml.safe_load((FOLDER / "experiment/best.yaml").read_text())

@@ -32,6 +32,7 @@ def runs(name, *options):
         ("model=denoising", "model.batch_norm=true", "train.optimizer=adamax"),
     ],
 )
+@pytest.mark.slow
 def test_in_float64_every_seed_has_the_losses_that_it_has_alone(options):
     # With a step per epoch, the history shows the loss of every step.
     options = (*EXACT, "train.epochs=20", "train.batch_size=80", *options)

@@ -40,6 +40,7 @@ def test_the_run_folder_holds_the_number(cli):
     assert json.loads((folder / "run.json").read_text())["epochs_done"] == 2
 
 
+@pytest.mark.slow
 def test_a_folder_of_240_images_ends_below_the_mean_image_by_default(cli, tmp_path):
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:32, :32]

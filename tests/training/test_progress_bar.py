@@ -39,6 +39,7 @@ def on_terminal(columns: int) -> str:
 
 
 @pytest.mark.parametrize("columns", [80, 0])
+@pytest.mark.slow
 def test_a_terminal_shows_epoch_loss_and_validation_score_in_80_columns(columns):
     shown = re.split(r"[\r\n]+", on_terminal(columns))
     bars = [re.sub(r"\x1b\[\w+", "", line) for line in shown if line.startswith("train: ")]
