@@ -14,8 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from helpers.configs import configured
 from optuna.trial import TrialState
 from search_helpers import (
     FAST,
@@ -31,7 +30,6 @@ from search_helpers import (
 )
 
 from ae_run import components, data
-from ae_run.config import validate
 from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import study
@@ -247,10 +245,7 @@ def test_two_at_once_fill_a_study_once():
 
 
 def test_the_images_are_shared_and_the_test_split_is_not(tmp_path):
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("config", ["data.limit=50"]), resolve=True)
-    config = validate(raw)
-    dataset = data.load(config.data)
+    dataset = data.load(configured("data.limit=50").data)
     (tmp_path / "images").mkdir()
     save_images(dataset, tmp_path / "images")
     copy = load_images(tmp_path / "images")
@@ -265,9 +260,7 @@ def test_the_images_are_shared_and_the_test_split_is_not(tmp_path):
 
 
 def test_shared_images_are_removed_and_so_are_those_of_killed_processes(tmp_path):
-    with initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-        raw = OmegaConf.to_container(compose("config", ["data.limit=50"]), resolve=True)
-    dataset = data.load(validate(raw).data)
+    dataset = data.load(configured("data.limit=50").data)
     folder, queue = RunFolder(tmp_path), new_queue(tmp_path)
     (tmp_path / ".images-killed").mkdir()
     (tmp_path / ".images-killed/.lock").touch()
