@@ -61,6 +61,7 @@ def test_the_score_is_that_of_the_input_trained_for(cli):
         assert f'"mse": {row["clean_mse"]}' in metrics[: metrics.index('"baseline"')]
 
 
+@pytest.mark.slow
 def test_runs_can_be_evaluated_again_as_a_sweep(cli):
     folders = [cli(*FAST, "train.epochs=1", f"run_dir={name}").folder for name in "ab"]
     result = cli("-m", "task=evaluate", f"run={folders[0]},{folders[1]}")
@@ -103,6 +104,7 @@ def test_values_of_any_kind_become_a_folders_name(cli, monkeypatch):
     assert Path(seen[0]).name == "0_train.epochs-1_evaluate.probe.mlp.epochs-3"
 
 
+@pytest.mark.slow
 def test_a_job_that_is_started_again_gets_another_folder(cli):
     line = (*LINE, "hydra.sweep.dir='my sweep'", "seed=1,2")
     assert cli(*line).code == 0

@@ -253,6 +253,7 @@ def test_a_smaller_evaluation_keeps_what_a_larger_one_made(cli):
     assert set(arrays) - set(new_arrays) == {"codes_3d", "codes_3d_axes"}
 
 
+@pytest.mark.slow
 def test_what_was_found_with_other_weights_is_not_kept(run, cli):
     small = ("evaluate.latent.samples=5", "evaluate.convergence=null", "evaluate.probe=null")
     assert cli("task=evaluate", f"run={run}", "evaluate=default", *small).code == 0

@@ -150,6 +150,7 @@ def test_a_torn_file_is_named(make_run: MakeRun) -> None:
     ],
     ids=["tiny", "colour-47", "1-d", "2-d", "vae", "stages", "hostile"],
 )
+@pytest.mark.slow
 def test_odd_runs_are_drawn_without_a_warning(
     options: dict[str, object], style: str, make_run: MakeRun
 ) -> None:
