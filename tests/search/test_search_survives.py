@@ -15,7 +15,7 @@ import optuna
 import pytest
 import yaml
 from helpers.configs import configured
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from search_helpers import (
     FAST,
     JOURNAL,
@@ -89,8 +89,13 @@ def test_killed_five_times_a_search_ends_with_every_trial_once():
 @pytest.mark.slow
 def test_a_killed_workers_trial_is_tried_again_once_with_its_values():
     process = start(*LINE, *LONG, "search.n_trials=4")
-    wait_for(lambda: any(t.user_attrs.get("owner") and t.params for t in trials()))
-    victim = next(t for t in trials() if t.user_attrs.get("owner") and t.params)
+
+    def begun() -> list[FrozenTrial]:
+        """Trials of which every value is drawn: the last one may come a moment after the first."""
+        return [t for t in trials() if t.user_attrs.get("owner") and len(t.params) == 2]
+
+    wait_for(lambda: bool(begun()))
+    victim = begun()[0]
     os.kill(victim.user_attrs["owner"]["pid"], signal.SIGKILL)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
