@@ -9,8 +9,18 @@ from ae_run import components, key_docs
 @pytest.mark.parametrize(
     ("word", "lines"),
     [
-        ("train", ["train.lr = 5.0e-3", "    number > 0", "train.optimizer = adamw"]),
-        ("train.lr", ["train.lr = 5.0e-3", "    number > 0"]),
+        (
+            "train",
+            [
+                "train.lr = 5.0e-3",
+                "    number > 0; learning rate; with a schedule the largest one",
+                "train.optimizer = adamw",
+            ],
+        ),
+        (
+            "train.lr",
+            ["train.lr = 5.0e-3", "    number > 0; learning rate; with a schedule the largest one"],
+        ),
         ("train.lr=3", ["train.lr = 5.0e-3"]),
         ("train.momentum", ["    number ≥ 0 and < 1; sgd and rmsprop"]),
         ("train.optimizer", ["    adam | adamw | adamax | rmsprop | sgd"]),

@@ -40,6 +40,7 @@ def test_a_quiet_folder_stays_quiet(capsys, monkeypatch, tmp_path):
         ["evaluate=default", "evaluate.tsne=[2]", "model=vae", "corruption=gaussian"],
     ],
 )
+@pytest.mark.slow
 def test_an_evaluation_has_as_many_parts_as_its_bar_expects(cli, monkeypatch, options):
     bars = []
     leave = Parts.__exit__

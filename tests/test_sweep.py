@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import FAST, run_process
 
+from ae_run import sweep
 from ae_run.errors import Interrupted
 
 LINE = ("-m", *FAST, "train.epochs=1")
@@ -15,6 +16,7 @@ def tables() -> list[Path]:
     return list(Path("outputs").glob("sweep/*/sweep.csv"))
 
 
+@pytest.mark.slow
 def test_runs_lie_in_one_folder_named_by_their_values_and_a_table_ends_the_sweep(cli):
     result = cli(*LINE, "model.latent_dim=2,0,8", "seed=1,2")
     assert result.code == 2
@@ -123,3 +125,16 @@ def test_jobs_of_a_launcher_write_one_table():
     assert "sweep: 2 jobs, 0 failed" in done.stdout
     names = {path.name for path in tables()[0].parent.iterdir()}
     assert names == {"sweep.csv", "0_seed-0", "1_seed-1", ".submitit"}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "score"),
+    [
+        ([{"nelbo": 3.0, "mse": 0.1, "clean_mse": 0.1}], "nelbo"),
+        ([{"nelbo": 3.0, "mse": 0.1, "clean_mse": 0.1}, {"mse": 0.2, "clean_mse": 0.2}], "mse"),
+        ([{"mse": 0.1, "clean_mse": 0.3}, {"mse": 0.2, "clean_mse": 0.1}], "mse"),
+        ([{"mse": 0.1, "clean_mse": 0.3}, {"mse": 0.2, "clean_mse": 0.2}], "clean_mse"),
+    ],
+)
+def test_jobs_are_sorted_by_a_score_that_means_the_same_for_all(jobs, score):
+    assert sweep._leading(jobs) == score

@@ -127,6 +127,8 @@ def test_resuming_a_finished_run_completes_what_is_missing(run, cli):
     assert (run / "report.html").exists()
     assert not re.search(r"epoch \d", result.out)
     assert result.out.startswith("digits-conv_ae: ")
+    assert "already finished" not in result.out
+    assert "already finished" in cli(f"resume={run}").out
 
 
 def test_only_some_keys_may_change_on_resume(run, cli):
@@ -326,6 +328,7 @@ def test_a_folder_that_cannot_be_locked_is_one_line(run, cli):
     assert f"{run}: cannot be written to" in result.err
 
 
+@pytest.mark.slow
 def test_a_curve_that_was_dropped_on_evaluation_is_gone(run, cli):
     assert cli("task=evaluate", f"run={run}", "evaluate=default").code == 0
     assert "gaussian" in read(run, "metrics.json")["robustness"]

@@ -148,7 +148,7 @@ def _scores(folder: RunFolder) -> dict[str, float | None]:
     return {
         "nelbo": score("nelbo"),
         "mse": score(*own, "mse"),
-        "clean_mse": score("mse") if own else None,
+        "clean_mse": score("mse"),
         "pca_mse": score(*pca, "mse"),
         "mean_image_mse": score("baseline", "mean", "mse"),
         "psnr_db": score(*own, "psnr_db"),
@@ -171,7 +171,7 @@ def _write_table(sweep: RunFolder) -> list[dict[str, Any]]:
     """Write the jobs that have ended as CSV, the best first, the failed last; return the rows."""
     rows = [sweep.read_json(f"{_JOBS}/{path.name}") for path in _files(sweep)]
     scored = [row for row in rows if "error" not in row]
-    leading = "nelbo" if scored and all(row["nelbo"] is not None for row in scored) else "mse"
+    leading = _leading(scored)
 
     def order(row: Mapping[str, Any]) -> tuple[bool, float, int]:
         score = row.get(leading)
@@ -179,12 +179,22 @@ def _write_table(sweep: RunFolder) -> list[dict[str, Any]]:
 
     rows.sort(key=order)
     used = [name for name in _SCORES if any(row.get(name) is not None for row in rows)]
+    if all(row["clean_mse"] == row["mse"] for row in scored):
+        used = [name for name in used if name != "clean_mse"]
     values = dict.fromkeys(k for row in rows for k in row if k not in (*_SCORES, "folder", "error"))
     header = (*values, *used, "folder", "error")
     rows = [{key: row.get(key) for key in header} for row in rows]
     if rows:
         sweep.write_csv(TABLE, rows)
     return rows
+
+
+def _leading(scored: Sequence[Mapping[str, Any]]) -> str:
+    """The score to sort by: one that means the same for every job."""
+    if scored and all(row.get("nelbo") is not None for row in scored):
+        return "nelbo"
+    differs = {row.get("clean_mse", row["mse"]) != row["mse"] for row in scored}
+    return "clean_mse" if differs == {True, False} else "mse"
 
 
 def _text(rows: Sequence[Mapping[str, Any]], table: Path) -> str:
@@ -201,7 +211,7 @@ def _text(rows: Sequence[Mapping[str, Any]], table: Path) -> str:
     lines = [
         "",
         f"sweep: {len(rows)} job{'s' * (len(rows) > 1)}, {len(failed)} failed"
-        + (f"; sorted by {scores[0]} on test, the best first" if scored else ""),
+        + (f"; sorted by {_leading(scored)} on test, the best first" if scored else ""),
     ]
     if scored:
         lines += [

@@ -49,6 +49,8 @@ def train(job: Job) -> None:
                 new |= score_seeds(folder, config, dataset, run.device, again=False)
         if new or not folder.is_current("drawn"):
             _draw(config, folder, phases)
+        elif job.folder is not None:
+            folder.say("already finished; nothing was left to do")
     _say_result(folder)
 
 

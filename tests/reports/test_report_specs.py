@@ -58,6 +58,7 @@ def test_every_figure_of_the_report_has_a_drawing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NUMBERS))
+@pytest.mark.slow
 def test_every_run_composes_at_both_budgets(name: str, planner: Planner) -> None:
     report = spec.load(name)
     for run in report.runs:
