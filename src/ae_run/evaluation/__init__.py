@@ -6,6 +6,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -175,27 +176,41 @@ def _from_codes(
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
         if embedding is not None:
             arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": shown.labels.numpy()}
+
+    @cache  # the latent space and the probe look at the same codes
+    def train_codes() -> Codes:
+        images = DeviceImages(dataset.train.images, device)
+        return Codes.of(model, dataset.train, images, options.batch_size)
+
     if options.latent is not None:
         with part("latent space"):
-            train_images = DeviceImages(dataset.train.images, device)
-            train = Codes.of(model, dataset.train, train_images, options.batch_size)
+            train = train_codes()
             metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
-            scores = _probe(config, options.probe, model, pca, dataset)
+            scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)
         if scores:
             metrics["probe"] = scores
     return metrics, arrays
 
 
 def _probe(
-    config: Config, options: ProbeConfig, model: Autoencoder, pca: baselines.Pca, dataset: Dataset
+    config: Config,
+    options: ProbeConfig,
+    model: Autoencoder,
+    pca: baselines.Pca,
+    dataset: Dataset,
+    train_codes: Callable[[], Codes],
+    test: Codes,
 ) -> Metrics:
-    """Scores of classifiers on codes, and on pixels or principal components for comparison."""
-    device = pca.mean.device
+    """Scores of classifiers on codes, and on pixels or principal components for comparison.
+
+    `train_codes` and `test` are the codes of clean images.
+    """
+    device, classes = pca.mean.device, len(dataset.class_names)
 
     def splits(encode: Callable[[Tensor], Tensor]) -> probes.Splits:
         def codes(part: Part) -> Codes:
@@ -203,9 +218,15 @@ def _probe(
 
         train, test = codes(dataset.train), codes(dataset.open_test())
         validation = codes(dataset.validation) if len(dataset.validation) else train.first(0)
-        return probes.Splits(train, validation, test, len(dataset.class_names))
+        return probes.Splits(train, validation, test, classes)
 
-    scores = probes.probe(options, splits(model.encode), config.seed)
+    if options.input == "clean":
+        images = DeviceImages(dataset.validation.images, device)
+        validation = Codes.of(model, dataset.validation, images, config.evaluate.batch_size)
+        own = probes.Splits(train_codes(), validation, test, classes)
+    else:
+        own = splits(model.encode)
+    scores = probes.probe(options, own, config.seed)
     others = {"pixels": lambda x: x.flatten(1), "pca": pca.encode}
     for name in options.baselines if scores else ():
         for classifier, other in probes.probe(options, splits(others[name]), config.seed).items():
