@@ -29,6 +29,7 @@ from ae_run.schema import (
     Fraction,
     FractionPairs,
     Levels,
+    Line,
     Pair,
     Pairs,
     Positive,
@@ -172,20 +173,26 @@ def _search(value: object) -> object:
     return SearchConfig.model_validate(dict(value))
 
 
-PLAIN_TASK = {"task": "train"} | dict.fromkeys(("worker", "run_dir", "resume", "run", "search"))
+PLAIN_TASK = {"task": "train"} | dict.fromkeys(
+    ("worker", "run_dir", "resume", "run", "runs", "search")
+)
 """Root keys that belong to a command, not to a run, with the values that run folders save."""
 
 
 class Config(Schema):
     """The config of a whole run."""
 
-    task: Literal["train", "check", "search", "evaluate", "figures", "report"]
+    task: Literal["train", "check", "search", "evaluate", "figures", "report", "list", "clean"]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+    name: Line | None
+    tags: Annotated[tuple[Line, ...], Field(strict=False)]
+    notes: str | None
     worker: int | str | None
     run_dir: str | None
     resume: str | None
     run: str | None
+    runs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
     data: AnyData
     corruption: AnyCorruption
     model: AnyModel
