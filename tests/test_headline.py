@@ -115,3 +115,29 @@ def test_a_denoising_run_prints_both_kinds_of_input(cli):
     out = cli(*FAST, "model=denoising").out
     assert out.index("gaussian input, as in training") < out.index("\nclean input\n")
     assert "the input" in out
+
+
+NOISY = {"denoising": DENOISING | {"level": 0.5}}
+BOUND = {"nelbo": 3.0, "bce": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("runs", "key", "clean"),
+    [
+        ([CLEAN | BOUND], "nelbo", False),
+        ([CLEAN | BOUND, CLEAN], "mse", False),
+        ([CLEAN | BOUND, CLEAN | {"nelbo": 3.0, "nll": 2.0}], "mse", False),
+        ([BOTH, BOTH], "mse", False),
+        ([BOTH, CLEAN], "mse", True),
+        ([BOTH, CLEAN | NOISY], "mse", True),
+    ],
+)
+def test_runs_are_ranked_by_a_score_that_means_the_same_for_all(runs, key, clean):
+    assert headline.lead(runs) == headline.Lead(key, clean)
+
+
+def test_the_leading_score_is_that_of_the_input_that_counts_and_the_mean_over_seeds():
+    assert headline.lead([BOTH]).score(BOTH) == 0.0036
+    assert headline.lead([BOTH, CLEAN]).score(BOTH) == 0.005
+    scores = {"denoising.output.mse": {"mean": 0.0037, "sd": 0.0002}}
+    assert headline.lead([BOTH]).score(BOTH, {"seeds": [0, 1], "scores": scores}) == 0.0037

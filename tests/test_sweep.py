@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from command_line import FAST, run_process
 
-from ae_run import sweep
 from ae_run.errors import Interrupted
 
 LINE = ("-m", *FAST, "train.epochs=1")
@@ -128,16 +127,3 @@ def test_jobs_of_a_launcher_write_one_table():
     assert "sweep: 2 jobs: 2 finished" in done.stdout
     names = {path.name for path in tables()[0].parent.iterdir()}
     assert names == {"sweep.csv", "0_seed-0", "1_seed-1", ".submitit"}
-
-
-@pytest.mark.parametrize(
-    ("jobs", "score"),
-    [
-        ([{"nelbo": 3.0, "mse": 0.1, "clean_mse": 0.1}], "nelbo"),
-        ([{"nelbo": 3.0, "mse": 0.1, "clean_mse": 0.1}, {"mse": 0.2, "clean_mse": 0.2}], "mse"),
-        ([{"mse": 0.1, "clean_mse": 0.3}, {"mse": 0.2, "clean_mse": 0.1}], "mse"),
-        ([{"mse": 0.1, "clean_mse": 0.3}, {"mse": 0.2, "clean_mse": 0.2}], "clean_mse"),
-    ],
-)
-def test_jobs_are_sorted_by_a_score_that_means_the_same_for_all(jobs, score):
-    assert sweep._leading(jobs) == score
