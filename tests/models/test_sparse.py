@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from command_line import FAST
 from model_helpers import build, config, digits, train
 
 from ae_run.errors import UserError
@@ -70,8 +71,8 @@ def test_tied_weights_are_one_matrix_and_the_output_is_linear_in_the_code():
     assert not off.any()
 
 
-def test_it_is_compared_with_as_many_principal_components_as_units_are_active(cli, tmp_path):
-    result = cli("model=sparse", "model.active=7", "data.limit=100", "train.epochs=1", "evaluate=quick")
+def test_it_is_compared_with_as_many_principal_components_as_units_are_active(cli):
+    result = cli(*FAST, "model=sparse", "model.active=7")
     assert "PCA-7" in result.out
     assert "PCA-500" not in result.out
 

@@ -127,7 +127,8 @@ def _eigenbasis(moments: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,) and eigenvectors (d, d) of a symmetric matrix (d, d)."""
     try:
         values, vectors = torch.linalg.eigh(moments)
-    except torch.linalg.LinAlgError:  # too many equal values for float32: units that are all zero
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        # Units that are always zero give equal values, which may be too many for float32.
         values, vectors = torch.linalg.eigh(moments.cpu().double())
     return values.to(moments), vectors.to(moments)
 
