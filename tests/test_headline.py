@@ -84,7 +84,23 @@ def test_what_to_try_first_depends_on_the_best_epoch():
     (late,) = headline.warnings(CLEAN, 0.005, 10, 10)
     (early,) = headline.warnings(CLEAN, 0.005, 10, 2)
     assert "try more epochs (now 10)" in late
-    assert "try a smaller train.lr (now 0.005)" in early
+    assert "try a smaller train.lr (now 0.005), more images or a smaller model" in early
+    assert "best at epoch 2 of 10" in early
+
+
+def test_a_best_epoch_in_the_first_half_says_what_would_have_saved_the_rest():
+    (note,) = headline.notes(500, 191, None)
+    assert "the best epoch was 191 of 500" in note
+    assert "train.epochs=191 saves the other 309" in note
+    assert "train.patience=N" in note
+
+
+@pytest.mark.parametrize(
+    ("epochs", "best", "patience"),
+    [(500, 300, None), (12, 5, None), (500, 191, 400), (9, None, None)],
+)
+def test_epochs_that_helped_or_were_few_get_no_note(epochs, best, patience):
+    assert headline.notes(epochs, best, patience) == []
 
 
 def test_a_run_worse_than_its_baselines_says_so_in_terminal_log_and_run_json(cli):

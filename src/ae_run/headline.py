@@ -1,4 +1,4 @@
-"""The scores that lead wherever a run is summed up, and the warning where they disappoint.
+"""The scores that lead wherever a run is summed up, and what to try where they disappoint.
 
 A run that was trained on corrupted input is judged by that input first, then by clean input; each
 beside the baselines that saw the same. Reads `metrics.json` and `replicas.json`.
@@ -29,6 +29,8 @@ _BASELINES = {
 """What a run should beat, the easiest first."""
 _STILL_IMPROVING = 0.8
 """Share of the epochs after which a best epoch says that more of them may help."""
+_EARLY, _EARLY_EPOCHS = 0.5, 10
+"""A best epoch in this share of the epochs, followed by at least as many others, is early."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +162,39 @@ def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) ->
         base = block.others.get(name, {}).get("mse")
         if base is None or own < base:
             continue
-        improving = best_epoch is None or best_epoch >= _STILL_IMPROVING * epochs
-        longer, slower = f"more epochs (now {epochs:,})", f"a smaller train.lr (now {lr:g})"
-        advice = f"{longer} or {slower}" if improving else f"{slower} or {longer}"
+        slower = f"a smaller train.lr (now {lr:g})"
+        if best_epoch is None or best_epoch >= _STILL_IMPROVING * epochs:
+            advice = f"more epochs (now {epochs:,}) or {slower}"
+        else:
+            advice = (
+                f"{slower}, more images or a smaller model (the validation score was best at "
+                f"epoch {best_epoch:,} of {epochs:,})"
+            )
         where = f" on {block.name}" if block.prefix else ""
         if name == "pca" and "nelbo" in metrics:
             advice += "; a variational model gives up some MSE for its bound"
         return [f"MSE {own:.4g}{where} is no better than the {base:.4g} of {what}: try {advice}"]
     return []
+
+
+def notes(epochs: int, best_epoch: int | None, patience: int | None) -> list[str]:
+    """How to save the epochs that did not help, in one line; empty where they did.
+
+    Args:
+        epochs: that were trained.
+        best_epoch: whose weights were scored; None without validation images.
+        patience: `train.patience`.
+    """
+    if patience is not None or best_epoch is None or best_epoch > _EARLY * epochs:
+        return []
+    wasted = epochs - best_epoch
+    if wasted < _EARLY_EPOCHS:
+        return []
+    return [
+        f"the best epoch was {best_epoch:,} of {epochs:,}, and its weights were scored; "
+        f"train.epochs={best_epoch} saves the other {wasted:,}, and train.patience=N stops after "
+        "N epochs without a better one"
+    ]
 
 
 def _number(value: float | None, form: str, unit: str) -> str:
