@@ -5,8 +5,11 @@ A storage is trusted input: Optuna unpickles the state of CMA-ES from it.
 
 import contextlib
 import functools
+import hashlib
+import json
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from ae_run.errors import RunFailed, UserError
+from ae_run.errors import MachineFault, RunFailed, UserError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
 
 _CONNECT_SECONDS = 10
+_TAIL = 1 << 20  # bytes; no two lines that the search writes are longer
 _ADVISORY_LOCK = 0x61652D72756E  # "ae-run"
 _PASSWORD = re.compile(r"(\w[\w+.-]*://[^:/?#@\s]*):([^/?#\s]*)@")
 
@@ -85,14 +89,13 @@ def open_storage(url: str | None, password: str | None, folder: Path, patience: 
         patience: seconds to wait for a lost connection.
 
     Raises:
+        UserError: it cannot be made, or holds something else.
         RunFailed: it cannot be opened.
     """
     if url is None or "://" not in url:
         return _open_journal(Path(url).expanduser() if url else folder / "journal.log")
     if url.startswith("sqlite"):
-        lock_file = folder / ".sqlite.lock"
-        database = _open_rdb(url, {})
-        return Opened(database, lambda: _file_lock(lock_file), _closer(database))
+        return _open_sqlite(url, folder)
     return _open_postgres(url, password, patience)
 
 
@@ -106,52 +109,127 @@ def _open_journal(path: Path) -> Opened:
     file_lock = FileLock(path.with_name(f".{path.name}.flock"))
 
     class Backend(JournalFileBackend):
+        line = 0
+        """The last one that was read."""
+
+        def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+            self.line = log_number_from
+            for log in super().read_logs(log_number_from):
+                self.line += 1
+                yield log
+
         def append_logs(self, logs: list[dict[str, Any]]) -> None:
             with file_lock:
                 repair_tail(path)
-                super().append_logs(logs)
+                size = path.stat().st_size
+                try:
+                    super().append_logs(logs)
+                except OSError:  # a full disk takes a part of a line
+                    os.truncate(path, size)
+                    raise
 
     @contextmanager
     def lock() -> Iterator[None]:
         with file_lock:
             yield
 
+    backend = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with file_lock:
-            repair_tail(path)
-        # Optuna asks for `acquire` and `release` only.
-        storage = JournalStorage(Backend(str(path), file_lock))  # type: ignore[arg-type]
+            repair_tail(path, last_line=True)
+            # Optuna asks for `acquire` and `release` only.
+            backend = Backend(str(path), file_lock)  # type: ignore[arg-type]
+            return Opened(JournalStorage(backend), lock)
     except OSError as error:
         raise RunFailed(f"search.storage={path}: {error.strerror}") from None
-    except ValueError as error:
-        raise RunFailed(
-            f"{path}: not readable as a journal ({error}); move it away to start again"
-        ) from None
-    return Opened(storage, lock)
+    except Exception as error:  # Optuna checks nothing that it reads
+        raise _damaged(path, 0 if backend is None else backend.line, error) from None
 
 
-def repair_tail(path: Path) -> None:
+def _damaged(path: Path, line: int, error: Exception) -> UserError:
+    """What to do about a line that is no record; a copy of the journal is kept first."""
+    content = path.read_bytes()
+    if isinstance(error, ValueError):
+        lines = content.splitlines()
+        line = next((n for n, one in enumerate(lines, 1) if not _is_json(one)), line)
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    copy = path.with_name(f"{path.name}.damaged-{digest}")
+    _copy(path, copy)
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return UserError(
+        f"{path}: not readable as a journal at line {line} ({reason}); {copy.name} is a copy. To "
+        f"go on without that line: sed -i {line}d {shlex.quote(str(path))}; to start again, move "
+        "it away"
+    )
+
+
+def repair_tail(path: Path, last_line: bool = False) -> None:
     """Truncate a journal after its last complete line; keep a copy of it as it was.
 
     A process that is killed while writing leaves an incomplete line. Optuna loads such a journal
     but cannot continue with it. The caller holds the lock.
+
+    Args:
+        path: of the journal.
+        last_line: whether to cut off a last line that is no JSON, too.
+
+    Raises:
+        JSONDecodeError: the line before that is none either: this is no journal.
     """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            if size == 0:
-                return
-            file.seek(size - 1)
-            if file.read(1) == b"\n":
+            file.seek(max(0, size - _TAIL))
+            tail = file.read()
+            if not tail or (tail.endswith(b"\n") and not (last_line and _is_torn(tail))):
                 return
             file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
+            whole = file.read()[:-1].rfind(b"\n") + 1
     except FileNotFoundError:
         return
-    backup = path.with_name(f"{path.name}.torn-{datetime.now():%Y%m%d-%H%M%S}")
-    shutil.copyfile(path, backup)
+    _copy(path, path.with_name(f"{path.name}.torn-{datetime.now():%Y%m%d-%H%M%S}"))
     os.truncate(path, whole)
+
+
+def _is_torn(tail: bytes) -> bool:
+    """Whether the last of several lines is no JSON."""
+    *before, last = tail[:-1].split(b"\n")[-2:]
+    if _is_json(last):
+        return False
+    json.loads(before[0] if before else last)
+    return True
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _copy(path: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(path, target)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _open_sqlite(url: str, folder: Path) -> Opened:
+    import sqlalchemy
+
+    lock_file = folder / ".sqlite.lock"
+    try:
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        database = _open_rdb(url, {})
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(getattr(error, "orig", error))
+        raise UserError(
+            f"search.storage={url}: cannot be opened: {reason.strip().partition(chr(10))[0]}"
+        ) from None
+    return Opened(_patient(database, 0), lambda: _file_lock(lock_file), _closer(database))
 
 
 @contextmanager
@@ -173,7 +251,8 @@ def _open_postgres(url: str, password: str | None, patience: float) -> Opened:
         user, at, rest = url.partition("@")
         url = f"{user}:{quote(password, safe='')}@{rest}" if at else url
     options = {
-        "connect_args": {"connect_timeout": _CONNECT_SECONDS},
+        # A database without an encoding (SQL_ASCII) would hand over bytes.
+        "connect_args": {"connect_timeout": _CONNECT_SECONDS, "client_encoding": "utf8"},
         "pool_pre_ping": True,
         "pool_size": 2,
     }
@@ -211,8 +290,6 @@ def _closer(database: "RDBStorage") -> Callable[[], None]:
 def _open_rdb(url: str, options: dict[str, Any]) -> "RDBStorage":
     from optuna.storages import RDBStorage
 
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return RDBStorage(url, engine_kwargs=options)
 
 
@@ -253,16 +330,17 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
                 if not isinstance(cause, OperationalError | PendingRollbackError):
                     raise
                 if time.monotonic() > deadline:
+                    reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
                     raise StorageLost(
-                        f"search.storage: the connection is lost, and did not come back within "
-                        f"{patience:g} s; finished trials are kept, and the same command resumes it"
+                        f"search.storage: the connection is lost ({reason}), and did not come back "
+                        f"within {patience:g} s"
                     ) from None
             time.sleep(min(1.0, patience))
 
     return patient
 
 
-class StorageLost(RunFailed):
+class StorageLost(MachineFault):
     """The database cannot be reached any more."""
 
 
