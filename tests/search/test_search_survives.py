@@ -37,6 +37,7 @@ from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import study
 from ae_run.search.config import SearchConfig
+from ae_run.search.journal import repair_tail
 from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.storage import (
     Opened,
@@ -45,7 +46,6 @@ from ae_run.search.storage import (
     hide,
     open_storage,
     patiently,
-    repair_tail,
     split_password,
 )
 from ae_run.search.worker import load_images, save_images
@@ -271,7 +271,8 @@ def test_the_lock_of_a_folder_tells_whether_its_owner_is_alive(tmp_path):
     code = (
         "import sys, json, pathlib, time\n"
         "from ae_run.run_folder import RunFolder\n"
-        "from ae_run.search.sessions import owner\n"
+        "from ae_run.search.journal import repair_tail
+from ae_run.search.sessions import owner\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "with RunFolder(folder).lock():\n"
         "    print(json.dumps(owner(folder)), flush=True)\n    time.sleep(60)\n"
