@@ -271,8 +271,7 @@ def test_the_lock_of_a_folder_tells_whether_its_owner_is_alive(tmp_path):
     code = (
         "import sys, json, pathlib, time\n"
         "from ae_run.run_folder import RunFolder\n"
-        "from ae_run.search.journal import repair_tail
-from ae_run.search.sessions import owner\n"
+        "from ae_run.search.sessions import owner\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "with RunFolder(folder).lock():\n"
         "    print(json.dumps(owner(folder)), flush=True)\n    time.sleep(60)\n"
