@@ -13,7 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ae_run import arguments, completion, components, console, help_page, key_help, messages
+from ae_run import (
+    arguments,
+    completion,
+    components,
+    console,
+    faults,
+    help_page,
+    key_help,
+    messages,
+)
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 from ae_run.task_table import TASKS
 
@@ -168,13 +177,15 @@ def _job(cfg: "DictConfig") -> int:
         return _report(error)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _report(RunFailed(f"{where}{error.strerror or error}"))
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:
         if sweep:
             raise
         return _stopped()
+    except Exception as error:
+        fault = faults.of(error)
+        if fault is None:
+            raise
+        return _report(fault)
     return 0
