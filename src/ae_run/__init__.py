@@ -16,6 +16,7 @@ The rooms, in the order in which they may import each other:
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
     corruptions, models one file per corruption; one file per family of models
+    evaluate_config     the options of `evaluate`
     config              the root schema: compose, validate, change
     drawing             what figures and pages share: style, grids, scatter plots, a run's arrays
     figures, pages      one file per section of figures; the pages of runs, searches and reports

@@ -139,7 +139,20 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
                 for name in names
             ]
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
+        if block is found[0] and (best := best_denoiser(metrics)):
+            lines.append(best)
     return "\n".join(lines)
+
+
+def best_denoiser(metrics: Scores) -> str | None:
+    """The PSNR of the best classical denoiser beside the run's, on the same images, as a line."""
+    known = metrics.get("denoisers")
+    if not known:
+        return None
+    best, own = known[known["best"]]["psnr_db"], known["model"]["psnr_db"]
+    name = known["best"].replace("_", " ")
+    text = f"PSNR {best:.3g} dB, this run {own:.3g} dB ({known['n']:,} images)"
+    return f"{'  ' + name:<{_LABEL}}{text}"
 
 
 def _heads(names: Sequence[str], metrics: Scores) -> list[str]:

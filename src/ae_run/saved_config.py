@@ -10,6 +10,7 @@ from typing import Any
 _ADDED: dict[str, dict[str, Any]] = {
     "train": {"plateau": None, "init_from": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
+    "evaluate": {"denoisers": None},
     "evaluate.latent": {"spread_steps": []},
     "evaluate.convergence": {"marks": []},
     "evaluate.probe": {

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from evaluation_helpers import CPU, Function
 
-from ae_run.config import ConvergenceConfig
+from ae_run.evaluate_config import ConvergenceConfig
 from ae_run.evaluation.convergence import converge
 
 

@@ -14,10 +14,19 @@ import torch
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, ProbeConfig
+from ae_run.config import Config
 from ae_run.data import Dataset, Part
 from ae_run.errors import RunFailed
-from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
+from ae_run.evaluate_config import ProbeConfig
+from ae_run.evaluation import (
+    baselines,
+    codes,
+    convergence,
+    denoisers,
+    examples,
+    probes,
+    robustness,
+)
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
@@ -64,6 +73,7 @@ def _count(config: Config) -> int:
     options = config.evaluate
     optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
     others = [*optional, None if config.corruption.name == "none" else config.corruption]
+    others.append(None if config.corruption.name == "none" else options.denoisers)
     named = len(robustness.curves(config)) + len(options.tsne)
     return 2 + sum(other is not None for other in others) + named
 
@@ -93,6 +103,12 @@ def _evaluate(
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
             per_image |= _prefixed("denoising", more)
+    if config.corruption.name != "none" and options.denoisers is not None:
+        with part("classical denoisers"):
+            shown = min(2 * options.grid, len(images))
+            scores, pictures = denoisers.compare(config, model, dataset, images, shown)
+            metrics["denoisers"] = scores
+            per_image |= _prefixed("denoisers", pictures)
     metrics["robustness"] = {}
 
     arrays = {"class_names": np.array(dataset.class_names), **per_image}
