@@ -6,17 +6,24 @@ beside the baselines that saw the same. Reads `metrics.json` and `replicas.json`
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 Scores = Mapping[str, Any]
 
 _ROWS = {
     "nelbo": ("negative ELBO", ".2f", " nats"),
+    "niwae": ("negative IWAE bound", ".2f", " nats"),
+    "log_likelihood": ("log p(x)", ".2f", " nats"),
     "mse": ("MSE", ".5f", ""),
     "psnr_db": ("PSNR", ".3g", " dB"),
     "snr_db": ("SNR", ".3g", " dB"),
     "ssim": ("SSIM", ".3g", ""),
 }
+NO_DENSITY = (
+    "The bounds and log p(x) are no density: the likelihood is Bernoulli and the pixels are grey; "
+    "data.binarize=fixed or sample makes them binary."
+)
 _LABEL, _OWN, _OTHER = 24, 20, 12
 """Widths of the columns; together they fit into 80 characters."""
 _BASELINES = {
@@ -93,6 +100,7 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
                 for name in names
             ]
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
+    lines += wrap(metrics.get("no_density", ""), _LABEL + _OWN + 3 * _OTHER)
     return "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ VARIANTS = [
     "model=randomized model.widths=[40] model.latent_dim=20 model.solver=ridge",
     "model=randomized model.widths=[40] model.latent_dim=20 model.refit=false model.output=sigmoid",
     "model=vae model.trunk=dense model.widths=[50] model.likelihood=gaussian",
+    "model=vae model.objective=iwae model.importance_samples=4",
     "model=vae model.free_bits=0.5 model.beta=4 model.batch_norm=true model.dropout=0.3",
 ]
 CHOICES = [f"model={name}" for name in components.options("model")] + VARIANTS

@@ -55,6 +55,9 @@ class Autoencoder(nn.Module):
     monitor = "mse"
     """The validation score that picks the best weights if `train.monitor` is auto."""
 
+    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    """The distribution of a pixel given the code, in a model that bounds log p(x)."""
+
     def encode(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) → codes (B, d)."""
         raise NotImplementedError

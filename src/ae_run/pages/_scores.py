@@ -7,9 +7,17 @@ from typing import Any
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.words import SCORES, level
 
-_SHORT = {"mse": "MSE", "bce": "cross-entropy", "kl": "KL", "log_likelihood": "log p(x)"}
+_SHORT = {
+    "mse": "MSE",
+    "bce": "cross-entropy",
+    "kl": "KL",
+    "log_likelihood": "log p(x)",
+    "niwae": "negative IWAE bound",
+}
 _IMAGE_SCORES = ("mse", "psnr_db", "ssim", "snr_db")
-_IN_NATS = ("nelbo", "nelbo_at_mean", "bce", "kl", "log_likelihood")
+_IN_NATS = ("nelbo", "niwae", "nelbo_at_mean", "bce", "nll", "kl", "log_likelihood")
+_BOUNDS = ("nelbo", "niwae", "log_likelihood")
+"""Those among the headline scores."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +97,20 @@ def _block(
 ) -> Block:
     seeds = run.replicas.get("scores") or {}
     tiles = []
-    for key in ("nelbo", *_IMAGE_SCORES):
+    for key in (*_BOUNDS, *_IMAGE_SCORES):
         if own.get(key) is None:
             continue
         value, notes = number(own[key]), []
         if spread := seeds.get(prefix + key):
             value = f"{number(spread['mean'])} ± {number(spread['sd'], 2)}"
             notes = [f"mean ± sd over {len(run.replicas['seeds'])} seeds"]
+        if key == "log_likelihood" and own.get("log_likelihood_se") is not None:
+            notes.append(
+                f"standard error {number(own['log_likelihood_se'], 2)} over images; "
+                f"{number(own.get('log_likelihood_samples'))} samples each"
+            )
+        if key in _BOUNDS and "no_density" in run.metrics:
+            notes.append("no density: Bernoulli on grey pixels")
         notes += [
             f"{_mean(own, key, seeds, prefix) / base[key]:.2f} × {_brief(name)}"
             for name, base in others.items()
@@ -144,7 +159,11 @@ def score_tables(run: RunData) -> list[Table]:
         tables.append(_image_scores(run))
     nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
     if nats:
-        tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
+        if "active_units" in metrics:
+            units = f"{metrics['active_units']} of {metrics['latent_dim']}"
+            nats.append(["active units (variance of the posterior mean > 0.01)", units])
+        note = f"Nats per image. {metrics.get('no_density', '')}".rstrip()
+        tables.append(Table("Likelihood", note, ["term", "test"], nats))
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."

@@ -41,6 +41,13 @@ _SUGGESTED_EPOCHS = {
 }
 
 
+# Keys added since then: at these values they change no result, and are no part of the digests.
+_ADDED: dict[str, dict[str, Any]] = {
+    "data": {"binarize": "none"},
+    "model": {"objective": "elbo", "importance_samples": 1},
+}
+
+
 @dataclass(frozen=True)
 class Planned:
     """One run: one seed, one value of a sweep, one budget."""
@@ -169,6 +176,9 @@ class Planner:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
+        for group, added in _ADDED.items():
+            same = {key for key, value in added.items() if content[group].get(key) == value}
+            content[group] = {k: v for k, v in content[group].items() if k not in same}
         content["data"] |= {"suggested_epochs": _SUGGESTED_EPOCHS.get(config.data.name)}
         content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
         content["init_from"] = before.training if before else None
