@@ -137,7 +137,7 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             raise UserError(f"{arg}: {key} must be one name; choices: {choices}")
         elif key == "search.space" and value.startswith("["):
             # Hydra's grammar has no parentheses in a list: pass it as one string.
-            normal.append(f"{plus}{key}={_quoted(value)}")
+            normal.append(f"{plus}{key}={quoted(value)}")
         else:
             normal.append(arg)
     return normal
@@ -146,7 +146,7 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
 def as_typed(override: str) -> str:
     """An override with its path as it was typed: what `normalize` spelled for Hydra."""
     plus, key, value = _parts(override)
-    if key not in PATH_KEYS or not value or not _is_quoted(value):
+    if key not in PATH_KEYS or not value or not _isquoted(value):
         return override
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -160,13 +160,13 @@ def _parts(arg: str) -> tuple[str, str, str | None]:
     return (match[1], match[2] or "", match[3]) if match else ("", "", None)
 
 
-def _is_quoted(value: str) -> bool:
+def _isquoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
 
 
 def _paths(value: str) -> str:
     """The paths of a sweep: separated by commas, or by a function of Hydra's, as `glob(*)`."""
-    if _is_quoted(value) or re.fullmatch(r"\w+\(.*\)", value):
+    if _isquoted(value) or re.fullmatch(r"\w+\(.*\)", value):
         return value
     return ",".join(map(_path, value.split(",")))
 
@@ -176,10 +176,10 @@ def _path(value: str) -> str:
     plain = re.fullmatch(r"(\.{0,2}/|[A-Za-z_])[\w./:-]*", value, re.ASCII)
     if plain and value.lower() not in ("true", "false", "nan", "inf"):
         return value
-    return value if _is_quoted(value) else _quoted(value)
+    return value if _isquoted(value) else quoted(value)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """In Hydra's single quotes; there, backslashes count only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"

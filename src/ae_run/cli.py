@@ -13,7 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ae_run import arguments, completion, components, console, help_page, key_help, messages
+from ae_run import (
+    arguments,
+    completion,
+    components,
+    console,
+    help_page,
+    key_help,
+    messages,
+    process_state,
+)
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 from ae_run.task_table import TASKS
 
@@ -22,11 +31,11 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; return its exit code."""
+    """Run one command line; return its exit code, and leave the process as it was."""
     args = list(sys.argv[1:] if argv is None else argv)
     less, more = ({*args} & {*names} for names in (arguments.QUIET, arguments.VERBOSE))
     args = [arg for arg in args if arg not in (*arguments.QUIET, *arguments.VERBOSE)]
-    with console.settings(bool(less), bool(more)):
+    with process_state.kept(), console.settings(bool(less), bool(more)):
         try:
             return _run(args)
         except AeRunError as error:
@@ -157,7 +166,7 @@ def _job(cfg: "DictConfig") -> int:
         task = TASKS[name]
         with recorded(hydra_config, raw) if sweep else nullcontext():
             job = job_for(task, raw, overrides, choices)
-            task.load()(job)
+            task.run(job)
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

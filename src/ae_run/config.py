@@ -282,6 +282,11 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises:
         UserError: an override cannot be parsed, or names an unknown key or option.
     """
+    return composed(*overrides)[0]
+
+
+def composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The same, and the chosen option of each config group."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -289,11 +294,13 @@ def compose(*overrides: str) -> dict[str, Any]:
 
     try:
         with hydra.initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-            composed = hydra.compose("config", overrides=list(overrides))
-            raw: Any = OmegaConf.to_container(composed, resolve=True)
+            whole = hydra.compose("config", list(overrides), return_hydra_config=True)
+            choices = {str(k): str(v) for k, v in whole.hydra.runtime.choices.items()}
+            keys = [str(key) for key in whole if key != "hydra"]
+            raw: Any = OmegaConf.to_container(OmegaConf.masked_copy(whole, keys), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, overrides)) from None
-    return dict(raw)
+    return dict(raw), choices
 
 
 def explain(error: Exception, overrides: Sequence[str], extra: Sequence[Path] = ()) -> str:

@@ -4,7 +4,7 @@ A run that was trained on corrupted input is judged by that input first, then by
 beside the baselines that saw the same. Reads `metrics.json` and `replicas.json`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,22 +78,31 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
     for block in found:
         if len(found) > 1:
             lines.append(f"{block.name}, as in training" if block is found[0] else block.name)
-        for key, (label, form, unit) in _ROWS.items():
-            if key not in block.own:
-                continue
-            mine = _number(block.own[key], form, unit)
-            seeds = replicas["scores"].get(block.prefix + key) if replicas else None
-            if seeds:
-                spread = format(seeds["sd"], ".2g" if form.endswith("g") else form)
-                mine = f"{seeds['mean']:{form}} ± {spread}{unit}"
-            cells = [
-                _number(block.others[name][key], form, unit)
-                if key in block.others.get(name, {})
-                else ""
-                for name in names
-            ]
+        for label, mine, cells in rows(block, replicas):
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
     return "\n".join(lines)
+
+
+def rows(block: Block, replicas: Scores | None = None) -> Iterator[tuple[str, str, list[str]]]:
+    """The name of each score, its value, and those of `block.others`, empty where there is none.
+
+    Args:
+        block: of scores.
+        replicas: see `table`.
+    """
+    for key, (label, form, unit) in _ROWS.items():
+        if key not in block.own:
+            continue
+        mine = _number(block.own[key], form, unit)
+        seeds = replicas["scores"].get(block.prefix + key) if replicas else None
+        if seeds:
+            spread = format(seeds["sd"], ".2g" if form.endswith("g") else form)
+            mine = f"{seeds['mean']:{form}} ± {spread}{unit}"
+        others = [
+            _number(scores[key], form, unit) if key in scores else ""
+            for scores in block.others.values()
+        ]
+        yield label, mine, others
 
 
 def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) -> list[str]:

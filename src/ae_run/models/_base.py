@@ -71,6 +71,10 @@ class Autoencoder(nn.Module):
         """Images → images, deterministic."""
         return self.decode(self.encode(x))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Images → reconstructions."""
+        return self.reconstruct(x)
+
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
         """The loss between the output for the (corrupted) input and the clean target."""
         raise NotImplementedError
