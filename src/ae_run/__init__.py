@@ -16,6 +16,7 @@ The rooms, in the order in which they may import each other:
     randomness          generators by (seed, purpose, epoch)
     processes           child processes, stop signals, cores and memory on every platform
     process_state       a block that leaves the process as it was
+    faults              errors of disk and memory, which no config causes, in one line
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
     corruptions, models one file per corruption; one file per family of models

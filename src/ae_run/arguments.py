@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
-from ae_run import components, messages
+from ae_run import components, key_docs, messages
 from ae_run.errors import UserError
 
 QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
@@ -83,9 +84,9 @@ def check_flags(args: Sequence[str]) -> None:
         name = arg.partition("=")[0]
         if not name.startswith("-"):
             continue
-        if name not in FLAGS:
-            raise UserError(messages.unknown(name, name, FLAGS, "flag"))
         value = flag_value(args, i)
+        if name not in FLAGS:
+            raise UserError(_no_such_flag(name, value))
         choices = FLAG_VALUES.get(name)
         if choices and value not in choices and (value or name not in _INFO):
             given = name if value is None else f"{name} {value}"
@@ -104,6 +105,18 @@ def check_flags(args: Sequence[str]) -> None:
                 raise UserError(f"{key}: a sweep needs one folder per job; leave it out with -m")
 
 
+def _no_such_flag(name: str, value: str | None) -> str:
+    """The message for a flag, which may be meant as the key of that name."""
+    key = name.lstrip("-").replace("-", "_")
+    known = [*key_docs.of_root(), *components.groups()]
+    for group, option in key_docs.chosen(()).items():
+        known += key_docs.of_option(group, option)
+    meant = min((k for k in known if key in (k, k.rpartition(".")[2])), key=len, default=None)
+    if meant is None:
+        return messages.unknown(name, name, FLAGS, "flag")
+    return f"{name}: no such flag; did you mean {meant}={value or 'VALUE'}?"
+
+
 def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     """Spell each option as its file is named and each path for Hydra; refuse what cannot be meant.
 
@@ -113,10 +126,11 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     groups = set(components.groups(extra))
     reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     sweep = any(arg in _MULTIRUN for arg in args)
-    normal = []
-    for arg in args:
+    normal: list[str] = []
+    for before, arg in pairwise(("", *args)):
         plus, key, value = _parts(arg)
         if value is None:
+            _check_word(before, arg)
             normal.append(arg)
         elif not key:
             raise UserError(f"{arg}: there is no key before the '='; write KEY=VALUE")
@@ -141,6 +155,17 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
         else:
             normal.append(arg)
     return normal
+
+
+def _check_word(before: str, arg: str) -> None:
+    """Refuse a word that is no override, no flag and no flag's value."""
+    if re.match(r"[-~]", arg) or "=" in arg or before in (*FLAG_VALUES, *_CONFIG_DIR, *_PACKAGE):
+        return
+    if _parts(before)[1]:
+        hint = f"a value with spaces needs quotes: '{before} {arg}'"
+    else:
+        hint = "see ae-run --help"
+    raise UserError(f"{arg}: not readable as KEY=VALUE; {hint}")
 
 
 def as_typed(override: str) -> str:

@@ -18,6 +18,7 @@ from ae_run import (
     completion,
     components,
     console,
+    faults,
     help_page,
     key_help,
     messages,
@@ -176,13 +177,15 @@ def _job(cfg: "DictConfig") -> int:
         return _report(error)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _report(RunFailed(f"{where}{error.strerror or error}"))
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:
         if sweep:
             raise
         return _stopped()
+    except Exception as error:
+        fault = faults.of(error)
+        if fault is None:
+            raise
+        return _report(fault)
     return 0

@@ -22,6 +22,7 @@ from ae_run import components, messages
 from ae_run.components import PACKAGES
 from ae_run.errors import UserError
 from ae_run.schema import (
+    ONE_OR_SEVERAL,
     AnyCorruption,
     AnyData,
     AnyModel,
@@ -138,10 +139,12 @@ class ProbeConfig(Schema):
     """Classifiers on frozen codes."""
 
     classifiers: Annotated[
-        tuple[Literal["softmax", "sgd_softmax", "mlp", "knn"], ...], Field(strict=False)
+        tuple[Literal["softmax", "sgd_softmax", "mlp", "knn"], ...],
+        Field(strict=False),
+        ONE_OR_SEVERAL,
     ]
     input: Literal["clean", "corrupted"]
-    baselines: Annotated[tuple[Literal["pixels", "pca"], ...], Field(strict=False)]
+    baselines: Annotated[tuple[Literal["pixels", "pca"], ...], Field(strict=False), ONE_OR_SEVERAL]
     l2: Annotated[Levels, Field(min_length=1)]
     neighbours: Annotated[Positives, Field(min_length=1)]
     sgd_softmax: SgdConfig
@@ -159,7 +162,7 @@ class EvaluateConfig(Schema):
     latent: LatentConfig | None
     probe: ProbeConfig | None
     convergence: ConvergenceConfig | None
-    tsne: Annotated[tuple[Literal[2, 3], ...], Field(strict=False)]
+    tsne: Annotated[tuple[Literal[2, 3], ...], Field(strict=False), ONE_OR_SEVERAL]
     log_likelihood_samples: Positive | None
 
 
@@ -271,8 +274,14 @@ def validate(
     try:
         return Config.model_validate(dict(raw), context={"unchecked": skipped})
     except ValidationError as error:
-        known = list(messages.flatten(raw))
-        lines = [messages.validation_error(e, known) for e in error.errors(include_url=False)]
+        known, errors = list(messages.flatten(raw)), error.errors(include_url=False)
+        places = [e["loc"] for e in errors]
+        # A list whose item is refused counts as too short as well.
+        lines = [
+            messages.validation_error(e, known)
+            for e in errors
+            if not any(len(p) > len(e["loc"]) and p[: len(e["loc"])] == e["loc"] for p in places)
+        ]
         raise UserError("\n        ".join(dict.fromkeys(lines))) from None
 
 

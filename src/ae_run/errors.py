@@ -27,6 +27,19 @@ class RunFailed(AeRunError):
     exit_code = 1
 
 
+class MachineFault(RunFailed):
+    """The machine lacks what any run needs: space, a permission, the storage."""
+
+
+class OutOfMemory(RunFailed):
+    """Memory ran out."""
+
+    def __init__(self, message: str, by_values: bool = False) -> None:
+        """`by_values`: the run would not fit into this machine, were it alone there."""
+        super().__init__(message)
+        self.by_values = by_values
+
+
 class Interrupted(AeRunError):
     """The user or the system stopped the run; its finished epochs are kept."""
 

@@ -175,8 +175,8 @@ class RunFolder:
         self._append(text)
 
     def _append(self, text: str) -> None:
-        with self.file("log.txt").open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+        with suppress(OSError), self.file("log.txt").open("a", encoding="utf-8") as file:
+            file.write(text + "\n")  # on a full disk, what matters more is about to fail
 
     def write_yaml(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace a YAML file."""

@@ -7,7 +7,7 @@ not import torch.
 
 from contextlib import ExitStack
 
-from ae_run import data, headline
+from ae_run import console, data, headline
 from ae_run.config import Config
 from ae_run.job import Job
 from ae_run.progress import Parts
@@ -98,7 +98,9 @@ def figures(job: Job) -> None:
     with folder.lock(), recorded(folder, phases, training=False):
         folder.write_yaml("config.yaml", job.config.dump())
         _draw(job.config, folder, phases)
-    print(f"figures: {folder.file('figures')}")
+    style = job.config.figures.style
+    drawn = folder.file("figures" if style == "default" else f"figures/{style}")
+    console.say(f"figures  {drawn}")
 
 
 def report(job: Job) -> None:
@@ -107,7 +109,7 @@ def report(job: Job) -> None:
 
     folder = _folder(job)
     with folder.lock():
-        print(f"page: {run_page.write(folder)}")
+        console.say(f"page     {run_page.write(folder)}")
 
 
 def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:
@@ -134,6 +136,8 @@ def _say_result(folder: RunFolder) -> None:
     """The scores beside their baselines, what to try, and what to open."""
     replicas = folder.read_json(REPLICAS) if folder.has(REPLICAS) else None
     lines = ["", headline.table(folder.read_json("metrics.json"), replicas), ""]
-    lines += [f"warning: {text}" for text in folder.read_json("run.json").get("warnings", ())]
+    facts = folder.read_json("run.json")
+    lines += [f"warning: {text}" for text in facts.get("warnings", ())]
+    lines += [f"note: {text}" for text in facts.get("notes", ())]
     lines += [f"figures  {folder.file('figures')}", f"page     {folder.file('report.html')}"]
     folder.say("\n".join([*lines, f"folder   {folder.path}"]))

@@ -1,6 +1,7 @@
 """How a notebook shows a run: its scores beside the baselines', and some reconstructions."""
 
 import io
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -26,15 +27,19 @@ def html(folder: RunFolder) -> str:
     if folder.has("metrics.json"):
         metrics = folder.read_json("metrics.json")
         replicas = folder.read_json(REPLICAS) if folder.has(REPLICAS) else None
-        parts += [_table(block, replicas) for block in headline.blocks(metrics)]
+        found = headline.blocks(metrics)
+        columns = headline.baselines(found, metrics)
+        parts += [_table(block, columns, replicas) for block in found]
     if folder.has("artifacts.npz"):
         parts.append(_picture(folder.read_arrays("artifacts.npz")))
     return f"<div>{''.join(parts)}</div>"
 
 
-def _table(block: headline.Block, replicas: headline.Scores | None) -> str:
-    rows = ["".join(f"<th>{escape(name)}</th>" for name in ("", "this run", *block.others))]
-    for label, own, others in headline.rows(block, replicas):
+def _table(
+    block: headline.Block, columns: Mapping[str, str], replicas: headline.Scores | None
+) -> str:
+    rows = ["".join(f"<th>{escape(name)}</th>" for name in ("", "this run", *columns.values()))]
+    for label, own, others in headline.rows(block, columns, replicas):
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in (own, *others))
         rows.append(f"<th>{escape(label)}</th>{cells}")
     body = "".join(f"<tr>{row}</tr>" for row in rows)

@@ -21,7 +21,7 @@ from ae_run.evaluation import baselines, codes, convergence, examples, probes, r
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.latent import latent_arrays
+from ae_run.evaluation.latent import latent_arrays, prior_codes
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
@@ -83,7 +83,7 @@ def _evaluate(
     images = DeviceImages(test.images, device)
     keys = image_keys(test.images).to(device)
     with part(f"scoring {len(images):,} test images"):
-        pca = baselines.Pca.fit(dataset.train, model.latent_dim, device)
+        pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
         metrics["baseline"] = baselines.baselines(pca, images, size)
     if options.log_likelihood_samples is not None:
@@ -185,7 +185,10 @@ def _from_codes(
     if options.latent is not None:
         with part("latent space"):
             train = train_codes()
-            metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
+            metrics["latent"] = {
+                "spread": float(train.z.std(0, correction=0).mean()),
+                "samples_from": "codes" if prior_codes(model, 1, config.seed) is None else "prior",
+            }
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )

@@ -55,6 +55,14 @@ class Autoencoder(nn.Module):
     monitor = "mse"
     """The validation score that picks the best weights if `train.monitor` is auto."""
 
+    @property
+    def active_dim(self) -> int:
+        """How many of a code's d numbers can differ from zero: all, except in a sparse code.
+
+        The PCA baseline has as many components.
+        """
+        return self.latent_dim
+
     def encode(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) → codes (B, d)."""
         raise NotImplementedError

@@ -70,6 +70,7 @@ def status(run: RunData, folder: RunFolder) -> dict[str, Any]:
         "text": text,
         "error": str(run.run.get("error") or ""),
         "warnings": warnings,
+        "notes": [str(line) for line in run.run.get("notes") or ()],
         "stopped_early": str(run.run.get("stopped_early") or ""),
         "resume": shlex.join(["ae-run", f"resume={folder.path}"]) if resume else "",
     }
