@@ -17,8 +17,8 @@ ROOT = Path(ae_run.__file__).parent
 ORDER = (
     *("errors", "messages", "console", "components", "schema", "saved_config", "run_folder"),
     *("headline", "progress", "randomness", "devices", "processes", "process_state", "faults"),
-    *("corruptions",),
-    *("images", "meter", "data", "models", "config", "drawing", "figures", "pages", "training"),
+    *("corruptions", "images", "meter", "data", "models", "config", "composition", "drawing"),
+    *("figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "check", "tasks", "search"),
     *("reports", "sweep", "key_docs", "key_help", "help_page", "arguments", "completion"),
     *("api", "cli"),

@@ -20,7 +20,8 @@ The rooms, in the order in which they may import each other:
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
     corruptions, models one file per corruption; one file per family of models
-    config              the root schema: compose, validate, change
+    config              the root schema: validate, change
+    composition         overrides → Hydra → a config to validate
     drawing             what figures and pages share: style, grids, scatter plots, a run's arrays
     figures, pages      one file per section of figures; the pages of runs, searches and reports
     training            run (start), precision and threads, loop (fit), step, batched and

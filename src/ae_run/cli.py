@@ -112,7 +112,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
-            from ae_run.config import explain
+            from ae_run.composition import explain
 
             raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:

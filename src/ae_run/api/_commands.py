@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ae_run import arguments, config, console, process_state
+from ae_run import arguments, composition, console, process_state
 from ae_run.api.run import Run
 from ae_run.errors import Interrupted, UserError
 from ae_run.job import Job, job_for
@@ -75,7 +75,7 @@ def opened(run_dir: str, given: Sequence[str]) -> Run:
 
 def _job(task: str, given: Sequence[str]) -> Job:
     typed = [*given, *([] if task == "train" else [f"task={task}"])]
-    raw, choices = config.composed(*arguments.normalize(typed, ()))
+    raw, choices = composition.composed(*arguments.normalize(typed, ()))
     return job_for(TASKS[task], raw, typed, choices)
 
 
