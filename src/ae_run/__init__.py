@@ -20,6 +20,7 @@ The rooms, in the order in which they may import each other:
     images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
     corruptions, models one file per corruption; one file per family of models
+    evaluation_config   the schema of evaluate, the largest group
     config              the root schema: validate, change
     composition         overrides → Hydra → a config to validate
     drawing             what figures and pages share: style, grids, scatter plots, a run's arrays
@@ -31,6 +32,7 @@ The rooms, in the order in which they may import each other:
     recording           how a task ends: status and times in run.json
     task_table          the tasks by name, and what each may change in a saved run
     job                 a command line and a run folder (resume=, run=) → one validated job
+    comparison          task=list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers (starts them), worker (is one), trial, storage

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code, and leave the process as it was."""
     args = list(sys.argv[1:] if argv is None else argv)
-    less, more = ({*args} & {*names} for names in (arguments.QUIET, arguments.VERBOSE))
-    args = [arg for arg in args if arg not in (*arguments.QUIET, *arguments.VERBOSE)]
-    with process_state.kept(), console.settings(bool(less), bool(more)):
+    switches = (arguments.QUIET, arguments.VERBOSE, arguments.YES)
+    less, more, yes = (bool({*args} & {*names}) for names in switches)
+    args = [arg for arg in args if not any(arg in names for names in switches)]
+    with process_state.kept(), console.settings(less, more, yes):
         try:
             return _run(args)
         except AeRunError as error:

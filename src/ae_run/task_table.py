@@ -23,6 +23,8 @@ class Task:
     needs_run: bool = True
     may_change: tuple[str, ...] | None = ()
     """Keys that may change in the run's saved config; None: the task uses the composed config."""
+    many_runs: bool = False
+    """Whether it works on the run folders of `runs`."""
     checks_components: bool = True
     """Whether to validate the components' own options, which may import torch."""
 
@@ -39,13 +41,15 @@ class Task:
             return function(job)
 
 
+_NOTES = ("name", "tags", "notes")
+
 TASKS = {
     "train": Task(
         "train, score on test, draw figures and write a page (the default)",
         "ae_run.tasks:train",
         run_key="resume",
         needs_run=False,
-        may_change=("device", "data.root", "data.path", "train.epochs", "figures"),
+        may_change=("device", "data.root", "data.path", "train.epochs", "figures", *_NOTES),
     ),
     "check": Task(
         "show images, classes, splits, model, steps, time and memory before any training",
@@ -70,8 +74,25 @@ TASKS = {
         checks_components=False,
     ),
     "report": Task(
-        "write a run's page again: run=RUN_DIR",
+        "write a run's page again, with another name=, tags= or notes=: run=RUN_DIR",
         "ae_run.tasks:report",
+        may_change=_NOTES,
+        checks_components=False,
+    ),
+    "list": Task(
+        "list runs with status, age, score and size: runs='outputs/**'",
+        "ae_run.comparison.listing:show",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
+        checks_components=False,
+    ),
+    "clean": Task(
+        "delete failed runs and what finished runs need no more; shows it and asks first",
+        "ae_run.comparison.cleaning:clean",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
         checks_components=False,
     ),
 }

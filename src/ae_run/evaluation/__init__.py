@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, ProbeConfig
+from ae_run.config import Config
 from ae_run.data import Dataset, Part
 from ae_run.errors import RunFailed
 from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
@@ -22,6 +22,7 @@ from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays, prior_codes
+from ae_run.evaluation_config import ProbeConfig
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
