@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ae_run import data, devices, models
+from ae_run import console, data, devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.images import to_uint8
@@ -32,23 +32,23 @@ _WARM_UP, _TIMED = 2, 5
 """Steps of each stage that are taken to see how long one takes."""
 _CLASSES = 20
 """Whose sizes are listed."""
+_NAMED = 5
+"""Unreadable files whose names are listed."""
 
 
 def check(job: Job) -> None:
     """Print what the run would do, and draw some of its images."""
     dataset = data.load(job.config.data)
     config, device = with_epochs(job.config, len(dataset.train)), devices.resolve(job.config.device)
-    epochs, settings = known_epochs(config.train), config.train
-    threads = settings.threads or precision.threads(len(dataset.train), epochs, device)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(precision.threads(config.train, len(dataset.train), device))
     torch.manual_seed(config.seed)
     model = models.build(config.model, dataset.image_shape, dataset.mean_pixel).to(device)
     images = TrainingImages(dataset, device)
-    print("\n".join(_data_lines(dataset)))
-    print(_picture(config, images, Path("outputs") / f"check-{job.label}.png"))
+    console.say("\n".join(_data_lines(dataset)))
+    console.say(_picture(config, images, Path("outputs") / f"check-{job.label}.png"))
     layers = list(_layers(model, images.slice(0, 2)))
-    print("\n" + "\n".join(_model_lines(model, layers)))
-    print("\n" + "\n".join(_training_lines(config, model, images, layers)))
+    console.say("\n" + "\n".join(_model_lines(model, layers)))
+    console.say("\n" + "\n".join(_training_lines(config, model, images, layers)))
 
 
 def _data_lines(dataset: Dataset) -> list[str]:
@@ -60,7 +60,12 @@ def _data_lines(dataset: Dataset) -> list[str]:
         f"{facts['test']:,} test",
     ]
     if dataset.skipped:
-        lines.append(f"skipped    {len(dataset.skipped):,} files that are no readable images")
+        names = ", ".join(dataset.skipped[:_NAMED])
+        more = len(dataset.skipped) - _NAMED
+        lines.append(
+            f"skipped    {len(dataset.skipped):,} that are no readable images: {names}"
+            + (f" and {more:,} more" if more > 0 else "")
+        )
     for name, count in dataset.twins.items():
         where = name.replace("_", " ")
         lines.append(f"duplicates {count:,} {where}" if count else f"duplicates none {where}")

@@ -4,9 +4,11 @@ A key added since a config was saved gets the value that matches the behaviour b
 existed, so that an older run is resumed and scored as it was started.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
+_AT_ROOT: dict[str, Any] = {"name": None, "tags": [], "notes": None, "runs": None}
 _ADDED: dict[str, dict[str, Any]] = {
     "data": {"binarize": "none"},
     "train": {"plateau": None, "init_from": None},
@@ -34,6 +36,7 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
             group = group.get(part) if isinstance(group, dict) else None
         if isinstance(group, dict):
             group.update({key: value for key, value in keys.items() if key not in group})
+    config = copy.deepcopy(_AT_ROOT) | config
     data = config.get("data")
     if isinstance(data, dict) and "suggested_epochs" in data:
         # Such a config has a number of epochs, so that no suggestion counts.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, ProbeConfig
+from ae_run.config import Config
 from ae_run.data import Dataset, Part
 from ae_run.errors import RunFailed
 from ae_run.evaluation import (
@@ -29,7 +29,8 @@ from ae_run.evaluation import (
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.latent import latent_arrays
+from ae_run.evaluation.latent import latent_arrays, prior_codes
+from ae_run.evaluation_config import ProbeConfig
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
@@ -91,7 +92,7 @@ def _evaluate(
     images = DeviceImages(test.images, device)
     keys = image_keys(test.images).to(device)
     with part(f"scoring {len(images):,} test images"):
-        pca = baselines.Pca.fit(dataset.train, model.latent_dim, device)
+        pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
         metrics["baseline"] = baselines.baselines(pca, images, size)
         metrics |= likelihood.no_density(model, test.images)
@@ -181,7 +182,10 @@ def _from_codes(
     if options.latent is not None:
         with part("latent space"):
             train = train_codes()
-            metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
+            metrics["latent"] = {
+                "spread": float(train.z.std(0, correction=0).mean()),
+                "samples_from": "codes" if prior_codes(model, 1, config.seed) is None else "prior",
+            }
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )

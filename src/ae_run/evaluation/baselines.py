@@ -28,13 +28,13 @@ class Pca:
     """(k, C·H·W), orthonormal rows."""
 
     @classmethod
-    def fit(cls, train: Part, latent_dim: int, device: torch.device) -> "Pca":
-        """Fit as many components as the code has dimensions, or as the images allow.
+    def fit(cls, train: Part, dims: int, device: torch.device) -> "Pca":
+        """Fit that many components, or as many as the images allow.
 
         Exact up to `EXACT_PIXELS`; above, by scikit-learn's randomized solver, whose error is
         less than 1 % larger.
         """
-        count = min(latent_dim, len(train), math.prod(train.images.shape[1:]))
+        count = min(dims, len(train), math.prod(train.images.shape[1:]))
         axes = _exact if math.prod(train.images.shape[1:]) <= EXACT_PIXELS else _randomized
         mean, components = axes(train.images, count)
         return cls(

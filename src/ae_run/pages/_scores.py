@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ae_run import headline
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.words import SCORES, level
 
@@ -69,52 +70,31 @@ def number(value: object, digits: int = 4) -> str:
 
 def blocks(run: RunData) -> list[Block]:
     """The headline scores on test: under the input that the run was trained for, then clean."""
-    if not run.metrics:
-        return []
-    mean = {"the mean image": _of(run, "baseline", "mean")}
-    clean = {_pca(run): _of(run, "baseline", "pca")} | mean
-    found = []
-    if isinstance(trained := run.metrics.get("denoising"), Mapping):
-        given = {"the corrupted input": trained.get("input") or {}}
-        others = given | {_pca(run): trained.get("pca") or {}} | mean
-        own, prefix = trained.get("output") or {}, "denoising.output."
-        found.append(_block(run, f"{corruption(trained)}, as in training", own, others, prefix))
-    return [*found, _block(run, "clean input", run.metrics, clean, "")]
+    return [_block(run, found) for found in headline.blocks(run.metrics)] if run.metrics else []
 
 
-def corruption(trained: Mapping[str, Any]) -> str:
-    """The corruption and its level, of the scores under `denoising`."""
-    name = str(trained.get("corruption", "corruption")).replace("_", " ")
-    return f"input with {name}, {trained.get('level_name', 'level')} {trained.get('level', 0):g}"
-
-
-def _block(
-    run: RunData,
-    title: str,
-    own: Mapping[str, Any],
-    others: Mapping[str, Mapping[str, Any]],
-    prefix: str,
-) -> Block:
+def _block(run: RunData, found: headline.Block) -> Block:
+    title = "clean input"
+    if found.corruption is not None:
+        name, level_name, level = found.corruption
+        title = f"input with {name.replace('_', ' ')}, {level_name} {level:g}, as in training"
+    words = {"input": "the corrupted input", "pca": _pca(run), "mean": "the mean image"}
+    others = {words[name]: found.others[name] for name in words if name in found.others}
     seeds = run.replicas.get("scores") or {}
     tiles = []
     for key in (*_BOUNDS, *_IMAGE_SCORES):
-        if own.get(key) is None:
+        if found.own.get(key) is None:
             continue
-        value, notes = number(own[key]), []
-        if spread := seeds.get(prefix + key):
+        value, notes = number(found.own[key]), []
+        if spread := seeds.get(found.prefix + key):
             value = f"{number(spread['mean'])} ± {number(spread['sd'], 2)}"
             notes = [f"mean ± sd over {len(run.replicas['seeds'])} seeds"]
-        if key == "log_likelihood" and own.get("log_likelihood_se") is not None:
-            notes.append(
-                f"standard error {number(own['log_likelihood_se'], 2)} over images; "
-                f"{number(own.get('log_likelihood_samples'))} samples each"
-            )
-        if key in _BOUNDS and "no_density" in run.metrics:
-            notes.append("no density: Bernoulli on grey pixels")
+        score = found.score(key, run.replicas)
+        notes += _bound_notes(key, run.metrics)
         notes += [
-            f"{_mean(own, key, seeds, prefix) / base[key]:.2f} × {_brief(name)}"
+            f"{score / base[key]:.2f} × {_brief(name)}"
             for name, base in others.items()
-            if key == "mse" and base.get("mse")
+            if score is not None and key == "mse" and base.get("mse")
         ]
         if key != "mse":
             notes += [
@@ -123,20 +103,30 @@ def _block(
                 if base.get(key) is not None
             ]
         tiles.append(Tile(_name(key), value, SCORES[key][1], " · ".join(notes)))
-    values = {"this model": _mean(own, "mse", seeds, prefix)} if own.get("mse") is not None else {}
+    return Block(title, tiles, _bars(found.score("mse", run.replicas), others))
+
+
+def _bound_notes(key: str, metrics: Mapping[str, Any]) -> list[str]:
+    """What must be said beside a bound on log p(x)."""
+    notes = []
+    if key == "log_likelihood" and metrics.get("log_likelihood_se") is not None:
+        error, samples = metrics["log_likelihood_se"], metrics.get("log_likelihood_samples")
+        notes.append(f"standard error {number(error, 2)}; {number(samples)} samples per image")
+    if key in _BOUNDS and "no_density" in metrics:
+        notes.append("no density: Bernoulli on grey pixels")
+    return notes
+
+
+def _bars(own: float | None, others: Mapping[str, Mapping[str, Any]]) -> list[Bar]:
+    values = {"this model": own} if own is not None else {}
     values |= {name: base["mse"] for name, base in others.items() if base.get("mse") is not None}
     most = max(values.values(), default=0) or 1.0
     bars = [Bar(name, number(v), round(100 * v / most, 2)) for name, v in values.items()]
-    return Block(title, tiles, bars if len(bars) > 1 else [])
+    return bars if len(bars) > 1 else []
 
 
 def _brief(name: str) -> str:
     return name.removeprefix("the ").partition(",")[0]
-
-
-def _mean(own: Mapping[str, Any], key: str, seeds: Mapping[str, Any], prefix: str) -> float:
-    """Over seeds, where there are several."""
-    return float(seeds[prefix + key]["mean"] if prefix + key in seeds else own[key])
 
 
 def _of(run: RunData, *path: str) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ae_run import data
-from ae_run.config import Config, compose, validate
+from ae_run.composition import compose
+from ae_run.config import Config, validate
 from ae_run.errors import UserError
 from ae_run.reports.metrics import beside
 from ae_run.reports.spec import Cuts, Report, Value
