@@ -9,10 +9,10 @@ from helpers.configs import configured
 from ae_run import corruptions
 from ae_run.config import validate
 from ae_run.errors import UserError
-from ae_run.evaluate_config import RobustnessConfig
 from ae_run.evaluation import robustness
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import image_scores
+from ae_run.evaluation_config import RobustnessConfig
 from ae_run.images import DeviceImages
 from ae_run.randomness import image_keys
 

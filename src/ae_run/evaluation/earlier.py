@@ -14,7 +14,7 @@ import numpy as np
 
 from ae_run.config import validate
 from ae_run.errors import UserError
-from ae_run.evaluate_config import EvaluateConfig
+from ae_run.evaluation_config import EvaluateConfig
 from ae_run.run_folder import RunFolder
 
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -1,4 +1,4 @@
-"""Options of `evaluate`: what to score, and how much of it to keep for the figures."""
+"""The schema of `evaluate`; `conf/evaluate/default.yaml` explains each key."""
 
 from typing import Annotated, Literal
 
