@@ -159,7 +159,7 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             raise UserError(f"{arg}: {key} must be one name; choices: {choices}")
         elif key == "search.space" and value.startswith("["):
             # Hydra's grammar has no parentheses in a list: pass it as one string.
-            normal.append(f"{plus}{key}={_quoted(value)}")
+            normal.append(f"{plus}{key}={quoted(value)}")
         else:
             normal.append(arg)
     return normal
@@ -230,10 +230,10 @@ def _path(value: str) -> str:
     plain = re.fullmatch(r"(\.{0,2}/|[A-Za-z_])[\w./:-]*", value, re.ASCII)
     if plain and value.lower() not in ("true", "false", "nan", "inf"):
         return value
-    return value if _is_quoted(value) else _quoted(value)
+    return value if _is_quoted(value) else quoted(value)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """In Hydra's single quotes; there, backslashes count only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"

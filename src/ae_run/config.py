@@ -1,11 +1,10 @@
-"""The root schema: composed by Hydra, validated by pydantic, changed by dotted keys.
+"""The root schema: validated by pydantic, changed by dotted keys.
 
 Values live in `conf/*.yaml`, types and bounds here and next to the components; no default is in
 both. Nothing here imports torch; validating a component imports its module, which may.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from ae_run import components, messages
+from ae_run import messages
 from ae_run.components import PACKAGES
 from ae_run.errors import UserError
 from ae_run.evaluation_config import EvaluateConfig
@@ -56,7 +55,7 @@ class TrainConfig(Schema):
     clip_norm: Annotated[float, Field(gt=0)] | None
     patience: Positive | None
     min_delta: Annotated[float, Field(ge=0)]
-    monitor: Literal["auto", "mse", "nelbo"]
+    monitor: Literal["auto", "mse", "nelbo", "niwae"]
     precision: Literal["auto", "float32", "bfloat16", "float64"]
     threads: Positive | None
     plateau: PlateauConfig | None
@@ -119,6 +118,11 @@ class Config(Schema):
             raise ValueError(
                 f"train.patience={self.train.patience}: early stopping needs validation images, "
                 "but data.validation_fraction=0; set train.patience=null or a fraction above 0"
+            )
+        if self.data.binarize == "sample" and getattr(self.corruption, "rescale", False):
+            raise ValueError(
+                "corruption.rescale=true: measures the noisy images of a whole split, but "
+                "data.binarize=sample draws new ones in each epoch; use data.binarize=fixed"
             )
         if self.seed + self.train.replicas > 2**32:
             raise ValueError(
@@ -190,38 +194,3 @@ def validate(
             if not any(len(p) > len(e["loc"]) and p[: len(e["loc"])] == e["loc"] for p in places)
         ]
         raise UserError("\n        ".join(dict.fromkeys(lines))) from None
-
-
-def compose(*overrides: str) -> dict[str, Any]:
-    """Compose a command line's overrides into plain, resolved containers for `validate`.
-
-    Raises:
-        UserError: an override cannot be parsed, or names an unknown key or option.
-    """
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        with hydra.initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-            composed = hydra.compose("config", overrides=list(overrides))
-            raw: Any = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, overrides)) from None
-    return dict(raw)
-
-
-def explain(error: Exception, overrides: Sequence[str], extra: Sequence[Path] = ()) -> str:
-    """Why Hydra could not compose these overrides, in one line; `extra` are config folders."""
-    options = {group: list(components.options(group, extra)) for group in components.groups(extra)}
-
-    def missing(key: str) -> str:
-        chosen = [o for o in overrides if o.partition("=")[0] in options and "," not in o]
-        try:
-            raw = compose(*chosen)
-        except UserError:  # an option of the user's own config folder
-            raw = compose()
-        return messages.no_such_override(key, raw, options)
-
-    return messages.composition_error(error, overrides, missing)

@@ -3,7 +3,9 @@
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ae_run import process_state
 
 if TYPE_CHECKING:
     from ae_run.job import Job
@@ -26,14 +28,17 @@ class Task:
     checks_components: bool = True
     """Whether to validate the components' own options, which may import torch."""
 
-    def load(self) -> Callable[["Job"], None]:
-        """Import the task's code.
+    def run(self, job: "Job") -> Any:
+        """Run the task and return what its function does, leaving the process as it was.
 
-        Called with a job, it raises `UserError` if the request is invalid, `RunFailed` if it
-        failed, and `Interrupted` if it was stopped.
+        Raises:
+            UserError: the request is invalid.
+            RunFailed: it failed.
+            Interrupted: it was stopped.
         """
-        run: Callable[[Job], None] = pkgutil.resolve_name(self.function)
-        return run
+        function: Callable[[Job], Any] = pkgutil.resolve_name(self.function)
+        with process_state.kept():  # by now, all is imported whose state a task changes
+            return function(job)
 
 
 _NOTES = ("name", "tags", "notes")

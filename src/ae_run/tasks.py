@@ -16,8 +16,12 @@ from ae_run.recording import Phases, recorded
 from ae_run.run_folder import REPLICAS, RunFolder
 
 
-def train(job: Job) -> None:
-    """Train or resume training, then evaluate, draw the figures and write the page."""
+def train(job: Job) -> RunFolder:
+    """Train or resume training, then evaluate, draw the figures and write the page.
+
+    Returns:
+        The run's folder.
+    """
     from ae_run.scoring import score, score_seeds
     from ae_run.training import fit, replicas
     from ae_run.training.run import start, training_facts
@@ -55,6 +59,7 @@ def train(job: Job) -> None:
         elif job.folder is not None:
             folder.say("already finished; nothing was left to do")
     _say_result(folder)
+    return folder
 
 
 def evaluate(job: Job) -> None:
