@@ -45,7 +45,8 @@ def write(folder: RunFolder, found: Sequence[FoundRun], title: str) -> list[str]
         lines += ["", f"{len(tables)} data sets or splits: their scores are not comparable"]
     if others:
         lines += ["", f"not compared: {len(others)}"]
-        lines += [f"  {run.status}  {run.folder.path}: {run.reason}" for run in others]
+        for run in others:
+            lines += table.indented(f"{run.status}  {run.folder.path}: {run.reason}", 2)
     return lines
 
 

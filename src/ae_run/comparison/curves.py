@@ -14,7 +14,7 @@ from ae_run.headline import Lead
 WIDTH, HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 44
 _MOST_POINTS = 300
-_TICKS = 5
+_TICKS, _EPOCHS = 5, 6
 
 
 class Named(Protocol):
@@ -78,7 +78,7 @@ def of(runs: Sequence[FoundRun], lines: Sequence[Named], lead: Lead) -> Curves |
 
     ticks = np.linspace(low, high, _TICKS)
     values = 10**ticks if log else ticks
-    epochs = sorted({round(epoch) for epoch in np.linspace(1, last, _TICKS)})
+    epochs = range(1, round(last) + 1, -(-round(last) // _EPOCHS))
     split, _, key = column.partition("_")
     return Curves(
         f"{split}: {axis(key)}",

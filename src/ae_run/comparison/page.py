@@ -126,7 +126,7 @@ def _group(table: Table, row: Row, index: int, number: int, where: Path) -> Grou
     several = len(row.runs) > 1
     line = Line(
         first,
-        row.name if not several else f"{row.name} and {len(row.runs) - 1} more",
+        row.name,
         "" if several else _link(row.runs[0], where),
         seeds,
         [*cells, Cell(seeds, seeds), *values],

@@ -5,7 +5,6 @@ bootstrap interval (Efron and Tibshirani 1993, chapter 13) and the p-value of St
 They speak about other test images, not about other seeds: the trained models are fixed.
 """
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,9 +55,12 @@ def arrays(folder: RunFolder, *names: str) -> dict[str, np.ndarray]:
     those of a file that cannot be read are missing.
     """
     try:
-        with np.load(folder.file("artifacts.npz"), allow_pickle=False) as archive:
+        with (
+            folder.file("artifacts.npz").open("rb") as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
             return {name: archive[name] for name in names if name in archive}
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except Exception:  # zipfile, zlib and numpy each raise their own
         return {}
 
 

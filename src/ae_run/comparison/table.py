@@ -12,7 +12,7 @@ from ae_run.comparison.runs import FoundRun
 from ae_run.headline import Lead
 
 MISSING = "–"
-_SCORES = ("nelbo", "mse", "psnr_db", "ssim")
+_SCORES = ("nelbo", "niwae", "log_likelihood", "mse", "psnr_db", "ssim")
 _ELSEWHERE = ("name", "tags", "notes", "evaluate", "figures", "search", "seed", "task", "worker")
 """Root keys that change no trained model, or have a column of their own."""
 _PLACES = ("run_dir", "resume", "run", "runs")
@@ -54,9 +54,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """That of its runs, where all have one name; else that of the first."""
-        names = {str(run.config.get("name") or "") for run in self.runs} - {""}
-        return names.pop() if len(names) == 1 else self.runs[0].name
+        """That of its runs, where all have one name; else what they are."""
+        if len(self.runs) == 1:
+            return self.runs[0].name
+        names = {str(run.config.get("name") or "") for run in self.runs}
+        one = names.pop() if len(names) == 1 else ""
+        return f"{one or self.runs[0].label}, {len(self.runs)} runs"
 
     @property
     def seeds(self) -> list[int]:
@@ -178,17 +181,18 @@ def text(table: Table, at_most: int = 30) -> str:
         values = [f"{key}={value}" for key, value in row.values.items() if value != MISSING]
         if len({seed for other in table.rows for seed in other.seeds}) > 1:
             values.append(f"{'seeds' if len(row.seeds) > 1 else 'seed'}={_list(row.seeds)}")
-        lines += _indented(" ".join(values))
+        lines += indented(" ".join(values))
     if len(table.rows) > at_most:
         lines.append(f"      and {len(table.rows) - at_most} more")
     return "\n".join(lines)
 
 
-def _indented(words: str) -> list[str]:
+def indented(words: str, first: int = 6) -> list[str]:
+    """A text in lines for a terminal, the first by so many spaces to the right."""
     return textwrap.wrap(
         words,
         _WIDTH,
-        initial_indent=6 * " ",
+        initial_indent=first * " ",
         subsequent_indent=6 * " ",
         break_on_hyphens=False,
         break_long_words=False,
