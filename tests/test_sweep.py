@@ -136,4 +136,4 @@ def test_a_sweep_ends_with_a_page_that_compares_its_runs(cli):
     assert page.parent.parent == Path("outputs/sweep")
     html = page.read_text(encoding="utf-8")
     assert 'href="0_latent_dim-2/report.html"' in html
-    assert "model.<wbr>latent_dim" in html
+    assert "model<wbr>.latent_dim" in html

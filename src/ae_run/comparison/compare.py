@@ -60,7 +60,7 @@ def _best_two(found: Table) -> list[str]:
         return []
     pair = paired.pairs([first, other])
     low, high = pair.low[0, 1], pair.high[0, 1]
-    return [
-        f"      1 − 2: {pair.mean[0, 1]:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, lower on "
+    return table.indented(
+        f"1 − 2: {pair.mean[0, 1]:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, lower on "
         f"{pair.lower[0, 1]:.0%} of {pair.images:,} images"
-    ]
+    )
