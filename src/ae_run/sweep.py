@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ae_run import headline
 from ae_run.errors import Interrupted
-from ae_run.run_folder import REPLICAS, RunFolder
+from ae_run.run_folder import REPLICAS, RunFolder, file_name
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -143,7 +143,7 @@ def _name(number: int, values: Mapping[str, str]) -> str:
     parts = [str(number)]
     for key, value in values.items():
         parts.append(f"{_short(key, values)}-{re.sub(_BRACKETS, '', value)}")
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", "_".join(parts))[:_LONGEST_NAME].rstrip("-.")
+    return file_name("_".join(parts))[:_LONGEST_NAME].rstrip("-.")
 
 
 def _short(key: str, keys: Mapping[str, Any]) -> str:

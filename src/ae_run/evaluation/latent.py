@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ae_run.config import LatentConfig
 from ae_run.evaluation.codes import Codes
+from ae_run.evaluation_config import LatentConfig
 from ae_run.images import to_uint8
 from ae_run.models import Autoencoder
 from ae_run.randomness import generator

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_run.config import MlpConfig, ProbeConfig, SgdConfig
 from ae_run.evaluation.codes import Codes
+from ae_run.evaluation_config import MlpConfig, ProbeConfig, SgdConfig
 from ae_run.randomness import derive_seed, generator
 
 T = TypeVar("T")

@@ -47,6 +47,9 @@ def heading(run: RunData, folder: RunFolder) -> dict[str, str]:
         "data": data,
         "model": model,
         "sub": ", ".join(parts),
+        "name": str(run.config.get("name") or ""),
+        "tags": ", ".join(map(str, run.config.get("tags") or ())),
+        "notes": str(run.config.get("notes") or ""),
         "folder": folder.path.name,
         "run": shlex.quote(f"run={folder.path}"),
     }

@@ -10,8 +10,8 @@ from ae_run.search.plan import Plan
 from ae_run.training.interrupts import stop_requests
 
 
-def run(job: Job) -> None:
-    """Search, then train and score the best run.
+def run(job: Job) -> Plan:
+    """Search, then train and score the best run; return what was searched.
 
     Raises:
         UserError: what was asked for cannot be done.
@@ -70,6 +70,7 @@ def run(job: Job) -> None:
         raise fault from None
     finally:
         opened.close()
+    return search
 
 
 def _finish(search: Plan, queue: study.TrialQueue, seconds: float) -> None:

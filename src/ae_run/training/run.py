@@ -81,7 +81,7 @@ def start(
     if len(dataset.validation):
         _check_monitor(run)
     if folder is None:
-        run.folder = folder = RunFolder.create(config.run_dir, label)
+        run.folder = folder = RunFolder.create(config.run_dir, label, config.name)
         folder.write_yaml("config.yaml", config.dump())
         text = "".join(f"{override}\n" for override in overrides)
         folder.file("overrides.txt").write_text(text, encoding="utf-8")
