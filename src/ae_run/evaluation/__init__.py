@@ -20,6 +20,7 @@ from ae_run.errors import RunFailed
 from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
+from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays
 from ae_run.images import DeviceImages, pairs
@@ -189,6 +190,7 @@ def _from_codes(
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
+            arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
             scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)
