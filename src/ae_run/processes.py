@@ -1,5 +1,6 @@
 """What systems do differently: child processes, stop signals, cores and memory of a process."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -55,6 +56,16 @@ def usable_cores() -> int:
     from joblib import cpu_count
 
     return max(1, int(cpu_count()))
+
+
+def memory() -> int | None:
+    """Bytes of memory in this machine; None where that is not known."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
 
 
 def peak_memory() -> int | None:

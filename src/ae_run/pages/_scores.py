@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ae_run import headline
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.words import SCORES, level
 
-_SHORT = {"mse": "MSE", "bce": "cross-entropy", "kl": "KL", "log_likelihood": "log p(x)"}
+_SHORT = {
+    "mse": "MSE",
+    "bce": "cross-entropy",
+    "kl": "KL",
+    "log_likelihood": "log p(x)",
+    "niwae": "negative IWAE bound",
+}
 _IMAGE_SCORES = ("mse", "psnr_db", "ssim", "snr_db")
-_IN_NATS = ("nelbo", "nelbo_at_mean", "bce", "kl", "log_likelihood")
+_IN_NATS = ("nelbo", "niwae", "nelbo_at_mean", "bce", "nll", "kl", "log_likelihood")
+_BOUNDS = ("nelbo", "niwae", "log_likelihood")
+"""Those among the headline scores."""
 
 
 @dataclass(frozen=True)
@@ -61,45 +70,31 @@ def number(value: object, digits: int = 4) -> str:
 
 def blocks(run: RunData) -> list[Block]:
     """The headline scores on test: under the input that the run was trained for, then clean."""
-    if not run.metrics:
-        return []
-    mean = {"the mean image": _of(run, "baseline", "mean")}
-    clean = {_pca(run): _of(run, "baseline", "pca")} | mean
-    found = []
-    if isinstance(trained := run.metrics.get("denoising"), Mapping):
-        given = {"the corrupted input": trained.get("input") or {}}
-        others = given | {_pca(run): trained.get("pca") or {}} | mean
-        own, prefix = trained.get("output") or {}, "denoising.output."
-        found.append(_block(run, f"{corruption(trained)}, as in training", own, others, prefix))
-    return [*found, _block(run, "clean input", run.metrics, clean, "")]
+    return [_block(run, found) for found in headline.blocks(run.metrics)] if run.metrics else []
 
 
-def corruption(trained: Mapping[str, Any]) -> str:
-    """The corruption and its level, of the scores under `denoising`."""
-    name = str(trained.get("corruption", "corruption")).replace("_", " ")
-    return f"input with {name}, {trained.get('level_name', 'level')} {trained.get('level', 0):g}"
-
-
-def _block(
-    run: RunData,
-    title: str,
-    own: Mapping[str, Any],
-    others: Mapping[str, Mapping[str, Any]],
-    prefix: str,
-) -> Block:
+def _block(run: RunData, found: headline.Block) -> Block:
+    title = "clean input"
+    if found.corruption is not None:
+        name, level_name, level = found.corruption
+        title = f"input with {name.replace('_', ' ')}, {level_name} {level:g}, as in training"
+    words = {"input": "the corrupted input", "pca": _pca(run), "mean": "the mean image"}
+    others = {words[name]: found.others[name] for name in words if name in found.others}
     seeds = run.replicas.get("scores") or {}
     tiles = []
-    for key in ("nelbo", *_IMAGE_SCORES):
-        if own.get(key) is None:
+    for key in (*_BOUNDS, *_IMAGE_SCORES):
+        if found.own.get(key) is None:
             continue
-        value, notes = number(own[key]), []
-        if spread := seeds.get(prefix + key):
+        value, notes = number(found.own[key]), []
+        if spread := seeds.get(found.prefix + key):
             value = f"{number(spread['mean'])} ± {number(spread['sd'], 2)}"
             notes = [f"mean ± sd over {len(run.replicas['seeds'])} seeds"]
+        score = found.score(key, run.replicas)
+        notes += _bound_notes(key, run.metrics)
         notes += [
-            f"{_mean(own, key, seeds, prefix) / base[key]:.2f} × {_brief(name)}"
+            f"{score / base[key]:.2f} × {_brief(name)}"
             for name, base in others.items()
-            if key == "mse" and base.get("mse")
+            if score is not None and key == "mse" and base.get("mse")
         ]
         if key != "mse":
             notes += [
@@ -108,20 +103,30 @@ def _block(
                 if base.get(key) is not None
             ]
         tiles.append(Tile(_name(key), value, SCORES[key][1], " · ".join(notes)))
-    values = {"this model": _mean(own, "mse", seeds, prefix)} if own.get("mse") is not None else {}
+    return Block(title, tiles, _bars(found.score("mse", run.replicas), others))
+
+
+def _bound_notes(key: str, metrics: Mapping[str, Any]) -> list[str]:
+    """What must be said beside a bound on log p(x)."""
+    notes = []
+    if key == "log_likelihood" and metrics.get("log_likelihood_se") is not None:
+        error, samples = metrics["log_likelihood_se"], metrics.get("log_likelihood_samples")
+        notes.append(f"standard error {number(error, 2)}; {number(samples)} samples per image")
+    if key in _BOUNDS and "no_density" in metrics:
+        notes.append("no density: Bernoulli on grey pixels")
+    return notes
+
+
+def _bars(own: float | None, others: Mapping[str, Mapping[str, Any]]) -> list[Bar]:
+    values = {"this model": own} if own is not None else {}
     values |= {name: base["mse"] for name, base in others.items() if base.get("mse") is not None}
     most = max(values.values(), default=0) or 1.0
     bars = [Bar(name, number(v), round(100 * v / most, 2)) for name, v in values.items()]
-    return Block(title, tiles, bars if len(bars) > 1 else [])
+    return bars if len(bars) > 1 else []
 
 
 def _brief(name: str) -> str:
     return name.removeprefix("the ").partition(",")[0]
-
-
-def _mean(own: Mapping[str, Any], key: str, seeds: Mapping[str, Any], prefix: str) -> float:
-    """Over seeds, where there are several."""
-    return float(seeds[prefix + key]["mean"] if prefix + key in seeds else own[key])
 
 
 def _of(run: RunData, *path: str) -> Mapping[str, Any]:
@@ -142,9 +147,15 @@ def score_tables(run: RunData) -> list[Table]:
     tables = [_seeds(run.replicas)] if run.replicas else []
     if metrics:
         tables.append(_image_scores(run))
+    if known := metrics.get("denoisers"):
+        tables.append(_denoisers(known))
     nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
     if nats:
-        tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
+        if "active_units" in metrics:
+            units = f"{metrics['active_units']} of {metrics['latent_dim']}"
+            nats.append(["active units (variance of the posterior mean > 0.01)", units])
+        note = f"Nats per image. {metrics.get('no_density', '')}".rstrip()
+        tables.append(Table("Likelihood", note, ["term", "test"], nats))
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."
@@ -174,6 +185,24 @@ def _image_scores(run: RunData) -> Table:
     return Table("Reconstruction", note, ["score", *columns], rows)
 
 
+def _denoisers(known: Mapping[str, Any]) -> Table:
+    """The model beside classical denoisers."""
+    rows = []
+    for name, scores in known.items():
+        if not isinstance(scores, Mapping):
+            continue
+        options = [f"{key} {number(scores[key])}" for key in scores if key not in _IMAGE_SCORES]
+        title = "this model" if name == "model" else ", ".join([name.replace("_", " "), *options])
+        rows.append([title, *(number(scores.get(key)) for key in _IMAGE_SCORES)])
+    tuned = "their parameters are chosen on validation images" if known["tuned_on"] else "untuned"
+    note = (
+        f"Filters that know nothing of the data set, on the first {known['n']:,} test images under "
+        f"the corruption used in training; {tuned}."
+    )
+    header = ["by", *(_name(key, unit=True) for key in _IMAGE_SCORES)]
+    return Table("Classical denoisers", note, header, rows)
+
+
 def _seeds(replicas: Mapping[str, Any]) -> Table:
     seeds = replicas["seeds"]
     rows = [
@@ -190,6 +219,9 @@ def _robustness(key: str, curve: Mapping[str, Any]) -> Table:
     for key in (key for key in SCORES if key in curve):
         header.append(_name(key, unit=True))
         columns.append(list(curve[key]))
+        if f"pca_{key}" in curve:
+            header.append(f"{_name(key, unit=True)} of PCA")
+            columns.append(list(curve[f"pca_{key}"]))
         if f"input_{key}" in curve:
             header.append(f"{_name(key, unit=True)} of the input")
             # Without noise a ratio in decibels has no bound.

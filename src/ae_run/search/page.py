@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ae_run import headline
 from ae_run.drawing.looks import DARK
 from ae_run.pages import render
 from ae_run.run_folder import RunFolder, write_bytes
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 _TEMPLATE = Path(__file__).parent / "templates" / "search.html"
 _MOST_ROWS = 100
 _MISSING = object()
+_OTHERS = {
+    "pca": "PCA with as many components",
+    "mean": "the mean image",
+    "input": "the corrupted input",
+}
 
 
 @dataclass(frozen=True)
@@ -114,8 +120,9 @@ def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, 
     if not (run.has("metrics.json") and run.has("report.html")):
         return None
     metrics = run.read_json("metrics.json")
-    others = _others(metrics)
-    own = (metrics.get("denoising") or {}).get("output", metrics)["mse"]
+    block = headline.blocks(metrics)[0]
+    own = block.own["mse"]
+    others = {_OTHERS[name]: s["mse"] for name, s in block.others.items() if "mse" in s}
     rows = [("MSE (per pixel)", f"{own:.5f}")]
     rows += [(f"MSE of {other}", f"{mse:.5f}") for other, mse in others.items()]
     worse = [f"{other}, {mse:.4g}" for other, mse in others.items() if own >= mse]
@@ -129,17 +136,6 @@ def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, 
     trained = plan.options.refit.replace("+", " + ")
     page = f"{name}/report.html"
     return {"page": page, "rows": rows, "trained": trained, "warning": warning}
-
-
-def _others(metrics: dict[str, Any]) -> dict[str, float]:
-    """MSE of the baselines, of the input that the run was trained for."""
-    trained = metrics.get("denoising") or {}
-    found = {
-        "PCA with as many components": (trained or metrics["baseline"]).get("pca") or {},
-        "the mean image": metrics["baseline"].get("mean") or {},
-        "the corrupted input": trained.get("input") or {},
-    }
-    return {name: scores["mse"] for name, scores in found.items() if "mse" in scores}
 
 
 def _rows(folder: RunFolder, data: SearchData) -> tuple[list[str], list[list[Cell]]]:

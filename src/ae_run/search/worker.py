@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,19 @@ import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from ae_run import processes
+from ae_run import faults, processes
 from ae_run.data import Dataset, Part
-from ae_run.errors import AeRunError, Interrupted
+from ae_run.errors import AeRunError, Interrupted, OutOfMemory
 from ae_run.run_folder import RunFolder
 from ae_run.schema import Schema
 from ae_run.search import storage, study
 from ae_run.search.config import SearchConfig
+from ae_run.search.storage import StorageLost
 
-DONE, STORAGE_LOST, BROKEN = 0, 3, 4
+DONE, STORAGE_LOST, BROKEN, LACKING = 0, 3, 4, 5
 """Exit codes."""
 _ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
+_GREY = "grey.npy"
 _FACTS = ("class_names", "skipped", "twins", "fingerprint")
 
 
@@ -78,7 +79,9 @@ class Worker:
 
         Raises:
             StorageLost: the database cannot be reached any more.
-            Interrupted: a signal asked to stop; the trial will be run again.
+            MachineFault: the machine lacks what any trial needs; this one waits again.
+            OutOfMemory: likewise for memory.
+            Interrupted: a signal asked to stop; the trial waits again.
         """
         with self._queue.take(self._order.session) as taken:
             if taken is None:
@@ -89,6 +92,16 @@ class Worker:
             except UpdateFinishedTrialError:  # by another process, which took this one for dead
                 search = RunFolder(self._order.folder)
                 search.log(f"trial {trial.number} was given up by another process")
+            except (Interrupted, StorageLost):
+                self._queue.put_back(trial, folder)
+                raise
+            except Exception as error:
+                fault = faults.of(error)
+                if fault is None:
+                    raise
+                # A trial that needs more memory than there is must not stop every search.
+                self._queue.put_back(trial, folder, tried=isinstance(fault, OutOfMemory))
+                raise fault from None
         return True
 
     def _run(self, trial: optuna.Trial, folder: RunFolder) -> None:
@@ -100,10 +113,6 @@ class Worker:
             self._queue.tell(trial, TrialState.PRUNED)
         except Failed:
             self._queue.tell(trial, TrialState.FAIL)
-        except Interrupted:
-            with suppress(UpdateFinishedTrialError):
-                self._queue.tell(trial, TrialState.FAIL)
-            raise
         else:
             self._queue.tell(trial, TrialState.COMPLETE, values)
 
@@ -122,6 +131,8 @@ def save_images(dataset: Dataset, folder: Path) -> None:
     for name in _ARRAYS:
         split, _, what = name.partition("_")
         np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
+    if dataset.grey is not None:
+        np.save(folder / _GREY, dataset.grey)
     facts = {name: getattr(dataset, name) for name in _FACTS}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -132,8 +143,9 @@ def load_images(folder: Path) -> Dataset:
     arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS]
     facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     train, validation = Part(*arrays[:2]), Part(*arrays[2:])
+    grey = np.load(folder / _GREY, mmap_mode="c") if (folder / _GREY).exists() else None
     facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
-    return Dataset(train, validation, _none_of(train), **facts)
+    return Dataset(train, validation, _none_of(train), grey=grey, **facts)
 
 
 def main() -> int:
@@ -150,10 +162,14 @@ def main() -> int:
         return DONE
     except AeRunError as error:
         print(storage.hide(str(error), order.password), file=sys.stderr, flush=True)
-        return STORAGE_LOST if isinstance(error, storage.StorageLost) else BROKEN
-    except Exception:
-        print(storage.hide(traceback.format_exc(), order.password), file=sys.stderr, flush=True)
-        return BROKEN
+        if isinstance(error, StorageLost):
+            return STORAGE_LOST
+        return BROKEN if faults.of(error) is None else LACKING
+    except Exception as error:
+        fault = faults.of(error)
+        text = traceback.format_exc() if fault is None else str(fault)
+        print(storage.hide(text, order.password), file=sys.stderr, flush=True)
+        return BROKEN if fault is None else LACKING
     return DONE
 
 
