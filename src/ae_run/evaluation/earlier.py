@@ -19,7 +19,18 @@ from ae_run.run_folder import RunFolder
 
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "robustness": ("robustness", ("robustness_",)),
-    "latent": ("latent", ("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_")),
+    "latent": (
+        "latent",
+        (
+            "centroid",
+            "random_samples_",
+            "paths_",
+            "path_2d_",
+            "latent_grid_",
+            "dims_",
+            "traversals_",
+        ),
+    ),
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),
     "tsne": ("tsne", ("tsne_",)),
