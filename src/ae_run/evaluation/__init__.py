@@ -21,6 +21,7 @@ from ae_run.evaluation import (
     baselines,
     codes,
     convergence,
+    denoisers,
     dimensions,
     examples,
     likelihood,
@@ -29,6 +30,7 @@ from ae_run.evaluation import (
 )
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
+from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays, prior_codes, traversals
 from ae_run.evaluation_config import ProbeConfig
@@ -74,6 +76,7 @@ def _count(config: Config) -> int:
     options = config.evaluate
     optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
     others = [*optional, None if config.corruption.name == "none" else config.corruption]
+    others.append(None if config.corruption.name == "none" else options.denoisers)
     named = len(robustness.curves(config)) + len(options.tsne)
     return 3 + (options.latent is not None) + sum(other is not None for other in others) + named
 
@@ -105,6 +108,12 @@ def _evaluate(
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
             per_image |= _prefixed("denoising", more)
+    if config.corruption.name != "none" and options.denoisers is not None:
+        with part("classical denoisers"):
+            shown = min(2 * options.grid, len(images))
+            scores, pictures = denoisers.compare(config, model, dataset, images, shown)
+            metrics["denoisers"] = scores
+            per_image |= _prefixed("denoisers", pictures)
     metrics["robustness"] = {}
 
     arrays = {"class_names": np.array(dataset.class_names), **per_image}
@@ -192,6 +201,7 @@ def _from_codes(
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
+            arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
         with part("Jacobian of the encoder"):
             more, more_arrays = dimensions.encoder_scores(model, images, test)
             metrics["latent"] |= more
