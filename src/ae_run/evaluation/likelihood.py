@@ -1,10 +1,9 @@
-"""Scores of models that bound log p(x): test log-likelihood and active units."""
+"""Scores of models that bound log p(x): the test log-likelihood, and its note."""
 
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ae_run.config import Config
 from ae_run.headline import NO_DENSITY
@@ -12,9 +11,6 @@ from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
 from ae_run.randomness import derive_seed
-
-ACTIVE = 0.01
-"""A unit is active if its posterior mean varies by more than this over the test images."""
 
 
 def log_likelihood(
@@ -53,11 +49,3 @@ def no_density(model: Autoencoder, images: np.ndarray) -> dict[str, str]:
     if model.likelihood != "bernoulli" or ((images == 0) | (images == 255)).all():
         return {}
     return {"no_density": NO_DENSITY}
-
-
-def active_units(means: Tensor) -> int:
-    """How many dimensions of the posterior means (N, d) vary by more than `ACTIVE`.
-
-    Burda et al. 2016, "Importance weighted autoencoders", section 5.2.
-    """
-    return int((means.double().var(0, correction=0) > ACTIVE).sum())
