@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ADDED: dict[str, dict[str, Any]] = {
+    "data": {"memory": None},
     "train": {"plateau": None, "init_from": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
     "evaluate.latent": {"spread_steps": []},

@@ -52,6 +52,7 @@ class DataConfig(ComponentConfig):
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
     suggested_steps: Positive
+    memory: Annotated[float, Field(ge=0)] | None
 
 
 class FileDataConfig(DataConfig):

@@ -142,7 +142,7 @@ def test_an_output_that_is_not_finite_in_a_single_image_is_an_error(run):
 
 def test_a_score_that_no_image_has_is_null(run):
     blank = make_dataset()
-    blank.open_test().images[:] = 0
+    blank.open_test().images.array[:] = 0
     metrics, _ = run(dataset=blank)
     assert metrics["snr_db"] is None
 

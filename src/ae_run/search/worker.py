@@ -24,7 +24,7 @@ from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ae_run import processes
-from ae_run.data import Dataset, Part
+from ae_run.data import Dataset, Images, Part
 from ae_run.errors import AeRunError, Interrupted
 from ae_run.run_folder import RunFolder
 from ae_run.schema import Schema
@@ -33,8 +33,8 @@ from ae_run.search.config import SearchConfig
 
 DONE, STORAGE_LOST, BROKEN = 0, 3, 4
 """Exit codes."""
-_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
-_FACTS = ("class_names", "skipped", "twins", "fingerprint")
+_IMAGES, _SPLITS = "images.npy", ("train", "validation")
+_FACTS = ("class_names", "skipped", "twins", "fingerprint", "mean_pixel")
 
 
 class Order(Schema):
@@ -114,25 +114,31 @@ def without_test(dataset: Dataset) -> Dataset:
 
 
 def _none_of(part: Part) -> Part:
-    return Part(part.images[:0], part.labels[:0])
+    return part.select(slice(0))
 
 
 def save_images(dataset: Dataset, folder: Path) -> None:
     """Write a data set without its test split, for `load_images` in another process."""
-    for name in _ARRAYS:
-        split, _, what = name.partition("_")
-        np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
-    facts = {name: getattr(dataset, name) for name in _FACTS}
+    images = dataset.train.images  # validation is another index over the same array
+    images.link(folder / _IMAGES)
+    for name in _SPLITS:
+        part: Part = getattr(dataset, name)
+        np.savez(folder / f"{name}.npz", rows=part.images.rows, labels=part.labels)
+    facts = {name: getattr(dataset, name) for name in _FACTS} | {"streamed": images.streamed}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load_images(folder: Path) -> Dataset:
     """The data set that `save_images` wrote; all processes share one copy in memory."""
-    # Copy-on-write: torch.from_numpy needs a writable array.
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS]
     facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    train, validation = Part(*arrays[:2]), Part(*arrays[2:])
+    # Copy-on-write: torch.from_numpy needs a writable array.
+    array, streamed = np.load(folder / _IMAGES, mmap_mode="c"), facts.pop("streamed")
+    parts = []
+    for name in _SPLITS:
+        with np.load(folder / f"{name}.npz") as split:
+            parts.append(Part(Images(array, split["rows"], streamed), split["labels"]))
     facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
+    train, validation = parts
     return Dataset(train, validation, _none_of(train), **facts)
 
 

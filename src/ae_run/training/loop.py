@@ -73,6 +73,7 @@ class Training:
         self.model: nn.Module = run.model
         self.settings = run.config.train
         self.images = DeviceImages(run.dataset.train.images, run.device, dtype)
+        run.folder.update_json("run.json", images=self.images.where)
         self.progress, self._saved = checkpoints.load_resume(run.folder)
         self.epochs = 0
         """Epochs of the current stage."""
@@ -112,7 +113,8 @@ class Training:
             checkpoints.load_state(run.model, self._saved["model"])
             optimizers.load_state(optimizer, self._saved["optimizer"])
             self._saved = {}
-        return on_graph(run, Step(run.config, run.precision, stage, optimizer, self.images))
+        step = Step(run.config, run.precision, stage, optimizer, self.images)
+        return on_graph(run, step, self.images)
 
     def wants_more(self, stage: Stage) -> bool:
         """Whether the stage has epochs left, patience, and a loss that still falls."""
@@ -134,6 +136,7 @@ class Training:
 
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
             corrupt.generator.manual_seed(derive_seed(config.seed, "noise", epoch))
+            self.images.announce(order)
             for index in order:
                 target = self.images.take(index)
                 yield corrupt(target, index), target
@@ -194,9 +197,10 @@ def train_epoch(training: Epochs, step: AnyStep, stop: StopRequest) -> StepLosse
     return losses
 
 
-def on_graph(run: Run, step: AnyStep) -> AnyStep:
-    """The step, as a CUDA graph if the run is on CUDA and its optimizer can be captured."""
-    if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
+def on_graph(run: Run, step: AnyStep, images: DeviceImages) -> AnyStep:
+    """The step, as a CUDA graph if its images are on CUDA and its optimizer can be captured."""
+    capturable = run.config.train.optimizer in optimizers.CAPTURABLE
+    if run.device.type != "cuda" or images.streamed or not capturable:
         return step
     return GraphStep(step, run.config.train.batch_size, run.folder.say)
 
