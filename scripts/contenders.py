@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from ae_run import data, models
-from ae_run.config import compose, validate
+from ae_run.composition import compose
+from ae_run.config import validate
 from ae_run.processes import peak_memory
 from ae_run.run_folder import RunFolder
 from ae_run.training import Run, fit, precision

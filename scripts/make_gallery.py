@@ -22,6 +22,8 @@ GALLERY = {
     "contractive": ("model=contractive", "convergence"),
     "randomized": ("model=randomized data=mnist model.solver=ridge", "robustness_examples"),
     "vae": ("model=vae data=notmnist", "latent_grid"),
+    "sparse": ("experiment=sparse_mnist", "reconstructions"),
+    "wae": ("experiment=wae_mnist", "random_samples"),
     "colorization": (
         "model=denoising data=colored_digits corruption=grayscale model.latent_dim=32",
         "denoising",

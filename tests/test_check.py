@@ -31,6 +31,25 @@ def test_a_check_shows_data_model_steps_time_and_memory_and_trains_nothing(cli):
     assert [path.name for path in Path("outputs").iterdir()] == ["check-digits-conv_ae.png"]
 
 
+def test_a_quiet_check_prints_nothing(cli):
+    result = cli("-q", *RUN)
+    assert (result.code, result.out) == (0, "")
+    assert Path("outputs/check-digits-conv_ae.png").is_file()
+
+
+def test_a_check_names_files_that_are_no_readable_images(cli, tmp_path):
+    for i in range(12):
+        folder = tmp_path / "my pics" / f"class {i % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 9), 20 * i, np.uint8)).save(folder / f"{i}.png")
+    (tmp_path / "my pics/class 0/torn.png").write_bytes(b"no picture")
+    result = cli("task=check", "data=folder", f"data.path={tmp_path}/my pics", "train.epochs=1")
+    assert result.code == 0, result.err
+    line = next(line for line in result.out.splitlines() if line.startswith("skipped"))
+    assert line.startswith("skipped    1 that are no readable images: ")
+    assert "torn.png" in line
+
+
 def test_the_counts_of_classes_add_up_to_the_splits(cli):
     pairs = re.findall(r"^ +\d: (\d+) \+ (\d+)$", cli(*RUN).out, re.MULTILINE)
     train, validation = np.array(pairs, int).sum(0)

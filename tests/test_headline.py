@@ -44,6 +44,14 @@ def test_a_variational_run_shows_its_bound_first():
     assert lines[1] == ["negative", "ELBO", "123.46", "nats"]
 
 
+def test_bounds_that_are_no_density_say_so_below_the_scores():
+    noted = {"nelbo": 123.456, "no_density": headline.NO_DENSITY} | CLEAN
+    text = headline.table(noted)
+    assert "no density" in text
+    assert "data.binarize=fixed" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_several_seeds_show_mean_and_standard_deviation():
     scores = {
         "denoising.output.mse": {"mean": 0.0037, "sd": 0.0002},
@@ -84,7 +92,23 @@ def test_what_to_try_first_depends_on_the_best_epoch():
     (late,) = headline.warnings(CLEAN, 0.005, 10, 10)
     (early,) = headline.warnings(CLEAN, 0.005, 10, 2)
     assert "try more epochs (now 10)" in late
-    assert "try a smaller train.lr (now 0.005)" in early
+    assert "try a smaller train.lr (now 0.005), more images or a smaller model" in early
+    assert "best at epoch 2 of 10" in early
+
+
+def test_a_best_epoch_in_the_first_half_says_what_would_have_saved_the_rest():
+    (note,) = headline.notes(500, 191, None)
+    assert "the best epoch was 191 of 500" in note
+    assert "train.epochs=191 saves the other 309" in note
+    assert "train.patience=N" in note
+
+
+@pytest.mark.parametrize(
+    ("epochs", "best", "patience"),
+    [(500, 300, None), (12, 5, None), (500, 191, 400), (9, None, None)],
+)
+def test_epochs_that_helped_or_were_few_get_no_note(epochs, best, patience):
+    assert headline.notes(epochs, best, patience) == []
 
 
 def test_a_run_worse_than_its_baselines_says_so_in_terminal_log_and_run_json(cli):

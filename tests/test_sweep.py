@@ -42,7 +42,9 @@ def test_runs_lie_in_one_folder_named_by_their_values_and_a_table_ends_the_sweep
     for row in failed:
         assert row["mse"] == row["folder"] == ""
         assert "model.latent_dim=0: must be greater than or equal to 1" in row["error"]
-    end = result.out[result.out.index("sweep: 6 jobs, 2 failed; sorted by mse") :].splitlines()
+    end = result.out[
+        result.out.index("sweep: 6 jobs: 4 finished, 2 failed; sorted by mse") :
+    ].splitlines()
     assert end[1].split() == ["job", "latent_dim", "seed", "mse", "pca_mse"]
     assert [line.split()[0] for line in end[2:6]] == [f"[{row['job']}]" for row in scored]
     assert end[7].startswith("failed  [2] model.latent_dim=0 seed=1: model.latent_dim=0: must be")
@@ -83,9 +85,10 @@ def test_a_stopped_sweep_ends_with_the_table_of_what_there_is(cli, monkeypatch):
         raise Interrupted("stopped before epoch 1", 2)
 
     monkeypatch.setattr("ae_run.tasks.train", stop)
-    result = cli("-m", "seed=0,1")
+    result = cli("-m", "train.epochs=3", "seed=0,1")
     assert result.code == 130
-    assert "sweep: 1 job, 1 failed\n\nfailed  [0] seed=0: stopped before epoch 1" in result.out
+    assert "sweep: 2 jobs: 1 stopped, 1 not run\n\nstopped [0] seed=0: stopped before" in result.out
+    assert "\nnot run [1] ae-run train.epochs=3 seed=1\n" in result.out
 
 
 def test_values_of_any_kind_become_a_folders_name(cli, monkeypatch):
@@ -113,7 +116,7 @@ def test_a_job_that_is_started_again_gets_another_folder(cli):
     assert result.code == 0, result.err
     names = ["0_seed-1", "0_seed-1_2", "1_seed-2", "1_seed-2_2", "sweep.csv"]
     assert sorted(path.name for path in Path("my sweep").iterdir()) == names
-    assert "sweep: 2 jobs, 0 failed" in result.out
+    assert "sweep: 2 jobs: 2 finished" in result.out
 
 
 @pytest.mark.slow
@@ -121,6 +124,6 @@ def test_jobs_of_a_launcher_write_one_table():
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     done = run_process(["-m", "ae_run", *LINE, "seed=0,1", "hydra/launcher=submitit_local"])
     assert done.returncode == 0, done.stderr
-    assert "sweep: 2 jobs, 0 failed" in done.stdout
+    assert "sweep: 2 jobs: 2 finished" in done.stdout
     names = {path.name for path in tables()[0].parent.iterdir()}
     assert names == {"sweep.csv", "0_seed-0", "1_seed-1", ".submitit"}

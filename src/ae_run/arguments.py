@@ -8,13 +8,15 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
-from ae_run import components, messages
+from ae_run import components, key_docs, messages
 from ae_run.errors import UserError
+from ae_run.task_table import TASKS
 
-QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
+QUIET, VERBOSE, YES = ("-q", "--quiet"), ("-v", "--verbose"), ("-y", "--yes")
 HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion")
 _CONFIG_DIR = ("--config-dir", "-cd")
@@ -26,7 +28,7 @@ _CFG, _RUN, _INFO, _PACKAGE = (
     ("--package", "-p"),
 )
 FLAGS = (
-    *("--help", "-h", "--version", "--quiet", "-q", "--verbose", "-v"),
+    *("--help", "-h", "--version", "--quiet", "-q", "--verbose", "-v", "--yes", "-y"),
     *("--cfg", "-c", "--multirun", "-m", "--config-dir", "-cd", "--resolve", "--package", "-p"),
     *("--run", "-r", "--shell-completion", "-sc", "--hydra-help", "--info", "-i"),
 )
@@ -38,6 +40,9 @@ PATH_KEYS = (
     *("data.path", "data.root", "run_dir", "run", "resume", "search.storage", "train.init_from"),
 )
 """Their values are files and folders, and taken as they are typed."""
+_TEXT_KEYS = ("name", "notes")
+_LIST_KEYS = ("runs", "tags")
+"""Their values may be given without brackets, and `runs` several times."""
 
 
 def flag_value(args: Sequence[str], place: int) -> str | None:
@@ -83,9 +88,9 @@ def check_flags(args: Sequence[str]) -> None:
         name = arg.partition("=")[0]
         if not name.startswith("-"):
             continue
-        if name not in FLAGS:
-            raise UserError(messages.unknown(name, name, FLAGS, "flag"))
         value = flag_value(args, i)
+        if name not in FLAGS:
+            raise UserError(_no_such_flag(name, value))
         choices = FLAG_VALUES.get(name)
         if choices and value not in choices and (value or name not in _INFO):
             given = name if value is None else f"{name} {value}"
@@ -104,6 +109,18 @@ def check_flags(args: Sequence[str]) -> None:
                 raise UserError(f"{key}: a sweep needs one folder per job; leave it out with -m")
 
 
+def _no_such_flag(name: str, value: str | None) -> str:
+    """The message for a flag, which may be meant as the key of that name."""
+    key = name.lstrip("-").replace("-", "_")
+    known = [*key_docs.of_root(), *components.groups()]
+    for group, option in key_docs.chosen(()).items():
+        known += key_docs.of_option(group, option)
+    meant = min((k for k in known if key in (k, k.rpartition(".")[2])), key=len, default=None)
+    if meant is None:
+        return messages.unknown(name, name, FLAGS, "flag")
+    return f"{name}: no such flag; did you mean {meant}={value or 'VALUE'}?"
+
+
 def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     """Spell each option as its file is named and each path for Hydra; refuse what cannot be meant.
 
@@ -113,10 +130,11 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     groups = set(components.groups(extra))
     reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     sweep = any(arg in _MULTIRUN for arg in args)
-    normal = []
-    for arg in args:
+    normal: list[str] = []
+    for before, arg in pairwise(("", *_one_list_of_runs(args))):
         plus, key, value = _parts(arg)
         if value is None:
+            _check_word(before, arg)
             normal.append(arg)
         elif not key:
             raise UserError(f"{arg}: there is no key before the '='; write KEY=VALUE")
@@ -129,6 +147,10 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             if reads_a_run and key in ("data.root", "data.path"):
                 plus = "++"  # the run's data has this key; the default's may not
             normal.append(f"{plus}{key}={_paths(value) if sweep else _path(value)}")
+        elif key in _TEXT_KEYS:
+            normal.append(f"{plus}{key}={_path(value)}")
+        elif key in _LIST_KEYS and value != "null":
+            normal.append(f"{plus}{key}=[{','.join(map(_path, _items(value)))}]")
         elif key in groups and not plus and re.fullmatch(r"[\w.,/-]+", value):
             options = [_option(key, one, extra) for one in value.split(",")]
             normal.append(f"{key}={','.join(options)}")
@@ -137,16 +159,48 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             raise UserError(f"{arg}: {key} must be one name; choices: {choices}")
         elif key == "search.space" and value.startswith("["):
             # Hydra's grammar has no parentheses in a list: pass it as one string.
-            normal.append(f"{plus}{key}={_quoted(value)}")
+            normal.append(f"{plus}{key}={quoted(value)}")
         else:
             normal.append(arg)
     return normal
 
 
+def _one_list_of_runs(args: Sequence[str]) -> list[str]:
+    """The arguments with the folders of all `runs=…`, and words that are no override, as one list.
+
+    A shell makes several words of `outputs/*` and of `runs={a,b}`.
+    """
+    task = next((TASKS.get(arg.removeprefix("task=")) for arg in args if arg[:5] == "task="), None)
+    if task is None or not task.many_runs:
+        return list(args)
+    words = [word for word in words_of_help(args) if "=" not in word]
+    given = [arg.removeprefix("runs=") for arg in args if arg.startswith("runs=")]
+    found = [item for value in given for item in _items(value)] + words
+    kept = [arg for arg in args if arg not in words and not arg.startswith("runs=")]
+    return [*kept, f"runs=[{','.join(found)}]"] if found else kept
+
+
+def _items(value: str) -> list[str]:
+    """The items of `[a,b]`, with or without the brackets."""
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return [item.strip() for item in inner.split(",") if item.strip()]
+
+
+def _check_word(before: str, arg: str) -> None:
+    """Refuse a word that is no override, no flag and no flag's value."""
+    if re.match(r"[-~]", arg) or "=" in arg or before in (*FLAG_VALUES, *_CONFIG_DIR, *_PACKAGE):
+        return
+    if _parts(before)[1]:
+        hint = f"a value with spaces needs quotes: '{before} {arg}'"
+    else:
+        hint = "see ae-run --help"
+    raise UserError(f"{arg}: not readable as KEY=VALUE; {hint}")
+
+
 def as_typed(override: str) -> str:
     """An override with its path as it was typed: what `normalize` spelled for Hydra."""
     plus, key, value = _parts(override)
-    if key not in PATH_KEYS or not value or not _is_quoted(value):
+    if key not in (*PATH_KEYS, *_TEXT_KEYS) or not value or not _is_quoted(value):
         return override
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -176,10 +230,10 @@ def _path(value: str) -> str:
     plain = re.fullmatch(r"(\.{0,2}/|[A-Za-z_])[\w./:-]*", value, re.ASCII)
     if plain and value.lower() not in ("true", "false", "nan", "inf"):
         return value
-    return value if _is_quoted(value) else _quoted(value)
+    return value if _is_quoted(value) else quoted(value)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """In Hydra's single quotes; there, backslashes count only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"

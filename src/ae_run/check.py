@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ae_run import data, devices, models
+from ae_run import console, data, devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.images import DeviceImages, to_uint8
+from ae_run.images import to_uint8
 from ae_run.job import Job
 from ae_run.models import Autoencoder, Stage
 from ae_run.training import optimizers, precision
 from ae_run.training.length import known_epochs, steps_per_epoch, with_epochs
-from ae_run.training.step import Corruptor, Step, batches
+from ae_run.training.step import Binarizer, Corruptor, Step, TrainingImages, batches
 
 _COLUMNS, _ROWS = 12, 4
 _PIXELS = 84
@@ -32,23 +32,23 @@ _WARM_UP, _TIMED = 2, 5
 """Steps of each stage that are taken to see how long one takes."""
 _CLASSES = 20
 """Whose sizes are listed."""
+_NAMED = 5
+"""Unreadable files whose names are listed."""
 
 
 def check(job: Job) -> None:
     """Print what the run would do, and draw some of its images."""
     dataset = data.load(job.config.data)
     config, device = with_epochs(job.config, len(dataset.train)), devices.resolve(job.config.device)
-    epochs, settings = known_epochs(config.train), config.train
-    threads = settings.threads or precision.threads(len(dataset.train), epochs, device)
-    torch.set_num_threads(threads)
+    torch.set_num_threads(precision.threads(config.train, len(dataset.train), device))
     torch.manual_seed(config.seed)
     model = models.build(config.model, dataset.image_shape, dataset.mean_pixel).to(device)
-    images = DeviceImages(dataset.train.images, device, torch.float32)
-    print("\n".join(_data_lines(dataset)))
-    print(_picture(config, images, Path("outputs") / f"check-{job.label}.png"))
+    images = TrainingImages(dataset, device)
+    console.say("\n".join(_data_lines(dataset)))
+    console.say(_picture(config, images, Path("outputs") / f"check-{job.label}.png"))
     layers = list(_layers(model, images.slice(0, 2)))
-    print("\n" + "\n".join(_model_lines(model, layers)))
-    print("\n" + "\n".join(_training_lines(config, model, images, layers)))
+    console.say("\n" + "\n".join(_model_lines(model, layers)))
+    console.say("\n" + "\n".join(_training_lines(config, model, images, layers)))
 
 
 def _data_lines(dataset: Dataset) -> list[str]:
@@ -60,7 +60,12 @@ def _data_lines(dataset: Dataset) -> list[str]:
         f"{facts['test']:,} test",
     ]
     if dataset.skipped:
-        lines.append(f"skipped    {len(dataset.skipped):,} files that are no readable images")
+        names = ", ".join(dataset.skipped[:_NAMED])
+        more = len(dataset.skipped) - _NAMED
+        lines.append(
+            f"skipped    {len(dataset.skipped):,} that are no readable images: {names}"
+            + (f" and {more:,} more" if more > 0 else "")
+        )
     for name, count in dataset.twins.items():
         where = name.replace("_", " ")
         lines.append(f"duplicates {count:,} {where}" if count else f"duplicates none {where}")
@@ -74,14 +79,16 @@ def _data_lines(dataset: Dataset) -> list[str]:
     return lines
 
 
-def _picture(config: Config, images: DeviceImages, path: Path) -> str:
+def _picture(config: Config, images: TrainingImages, path: Path) -> str:
     """Draw images as the model gets them, each above its target where the two differ."""
     from PIL import Image
 
     from ae_run.drawing.image_grid import image_grid, wrap
 
     index = batches(config.seed, 1, images, _COLUMNS * _ROWS)[0]
-    target = images.take(index)
+    binarize = Binarizer(images)
+    binarize.start_epoch(config.seed, 1)
+    target = binarize(images.take(index))
     rows, _ = wrap(to_uint8(target), _COLUMNS)
     what = "images as the model gets them"
     if config.corruption.name != "none":
@@ -150,7 +157,7 @@ def _model_lines(model: Autoencoder, layers: list[_Layer]) -> list[str]:
 
 
 def _training_lines(
-    config: Config, model: Autoencoder, images: DeviceImages, layers: list[_Layer]
+    config: Config, model: Autoencoder, images: TrainingImages, layers: list[_Layer]
 ) -> list[str]:
     settings, device = config.train, images.device
     number_format = precision.choose(settings.precision, model, device)
@@ -188,7 +195,7 @@ def _training_lines(
 
 
 def _timed(
-    config: Config, stage: Stage, images: DeviceImages, number_format: str
+    config: Config, stage: Stage, images: TrainingImages, number_format: str
 ) -> tuple[float, int]:
     """Seconds of a step, and bytes of the optimizer's state after it."""
     optimizer = optimizers.build(config.train, stage.parameters, images.device)

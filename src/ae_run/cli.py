@@ -13,7 +13,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ae_run import arguments, completion, components, console, help_page, key_help, messages
+from ae_run import (
+    arguments,
+    completion,
+    components,
+    console,
+    faults,
+    help_page,
+    key_help,
+    messages,
+    process_state,
+)
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 from ae_run.task_table import TASKS
 
@@ -22,11 +32,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; return its exit code."""
+    """Run one command line; return its exit code, and leave the process as it was."""
     args = list(sys.argv[1:] if argv is None else argv)
-    less, more = ({*args} & {*names} for names in (arguments.QUIET, arguments.VERBOSE))
-    args = [arg for arg in args if arg not in (*arguments.QUIET, *arguments.VERBOSE)]
-    with console.settings(bool(less), bool(more)):
+    switches = (arguments.QUIET, arguments.VERBOSE, arguments.YES)
+    less, more, yes = (bool({*args} & {*names}) for names in switches)
+    args = [arg for arg in args if not any(arg in names for names in switches)]
+    with process_state.kept(), console.settings(less, more, yes):
         try:
             return _run(args)
         except AeRunError as error:
@@ -102,7 +113,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
-            from ae_run.config import explain
+            from ae_run.composition import explain
 
             raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:
@@ -157,7 +168,7 @@ def _job(cfg: "DictConfig") -> int:
         task = TASKS[name]
         with recorded(hydra_config, raw) if sweep else nullcontext():
             job = job_for(task, raw, overrides, choices)
-            task.load()(job)
+            task.run(job)
     except Interrupted as stop:
         code = _report(stop)
         if sweep:
@@ -167,13 +178,15 @@ def _job(cfg: "DictConfig") -> int:
         return _report(error)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _report(RunFailed(f"{where}{error.strerror or error}"))
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:
         if sweep:
             raise
         return _stopped()
+    except Exception as error:
+        fault = faults.of(error)
+        if fault is None:
+            raise
+        return _report(fault)
     return 0

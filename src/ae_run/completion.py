@@ -65,7 +65,7 @@ _UNINSTALL = {
     "fish": "complete -e -c ae-run; functions -e __ae_run",
 }
 _INTERNAL = ("worker",)
-_FOLDERS = ("run", "resume", "run_dir", "train.init_from")
+_FOLDERS = ("run", "runs", "resume", "run_dir", "train.init_from")
 
 
 def run(args: Sequence[str]) -> str:
@@ -156,7 +156,7 @@ def _names(word: str, before: Sequence[str], extra: Sequence[Path]) -> Iterator[
 def _values(word: str, before: Sequence[str], extra: Sequence[Path]) -> list[str]:
     """The values of a key, or options of a group; after a comma, the next one."""
     key, _, value = word.partition("=")
-    if key in arguments.PATH_KEYS:
+    if key in (*arguments.PATH_KEYS, "runs"):
         return _after(f"{key}=", _paths(value, folders=key in _FOLDERS))
     if key == "task":
         choices = list(TASKS)

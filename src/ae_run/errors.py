@@ -13,6 +13,10 @@ class UserError(AeRunError):
     exit_code = 2
 
 
+class InvalidInput(UserError, ValueError):
+    """Images or codes given to a run in Python are not such as its model takes."""
+
+
 class FolderInUse(UserError):
     """Another process is working in a run folder."""
 
@@ -21,6 +25,19 @@ class RunFailed(AeRunError):
     """A run failed; its finished epochs are kept."""
 
     exit_code = 1
+
+
+class MachineFault(RunFailed):
+    """The machine lacks what any run needs: space, a permission, the storage."""
+
+
+class OutOfMemory(RunFailed):
+    """Memory ran out."""
+
+    def __init__(self, message: str, by_values: bool = False) -> None:
+        """`by_values`: the run would not fit into this machine, were it alone there."""
+        super().__init__(message)
+        self.by_values = by_values
 
 
 class Interrupted(AeRunError):

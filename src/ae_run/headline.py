@@ -1,22 +1,29 @@
-"""The scores that lead wherever a run is summed up, and the warning where they disappoint.
+"""The scores that lead wherever a run is summed up, and what to try where they disappoint.
 
 A run that was trained on corrupted input is judged by that input first, then by clean input; each
 beside the baselines that saw the same. Reads `metrics.json` and `replicas.json`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 Scores = Mapping[str, Any]
 
 _ROWS = {
     "nelbo": ("negative ELBO", ".2f", " nats"),
+    "niwae": ("negative IWAE bound", ".2f", " nats"),
+    "log_likelihood": ("log p(x)", ".2f", " nats"),
     "mse": ("MSE", ".5f", ""),
     "psnr_db": ("PSNR", ".3g", " dB"),
     "snr_db": ("SNR", ".3g", " dB"),
     "ssim": ("SSIM", ".3g", ""),
 }
+NO_DENSITY = (
+    "The bounds and log p(x) are no density: the likelihood is Bernoulli and the pixels are grey; "
+    "data.binarize=fixed or sample makes them binary."
+)
 _LABEL, _OWN, _OTHER = 24, 20, 12
 """Widths of the columns; together they fit into 80 characters."""
 _COLUMNS = {"pca": "PCA-{components}", "mean": "mean image", "input": "the input"}
@@ -29,6 +36,8 @@ _BASELINES = {
 """What a run should beat, the easiest first."""
 _STILL_IMPROVING = 0.8
 """Share of the epochs after which a best epoch says that more of them may help."""
+_EARLY, _EARLY_EPOCHS = 0.5, 10
+"""A best epoch in this share of the epochs, followed by at least as many others, is early."""
 
 
 @dataclass(frozen=True)
@@ -116,33 +125,46 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
             shown in the place of the first seed's scores.
     """
     found = blocks(metrics)
-    names = [name for name in _COLUMNS if any(name in block.others for block in found)]
+    columns = baselines(found, metrics)
     own = f"over {len(replicas['seeds'])} seeds" if replicas else "this run"
-    lines = [_line(f"test, {metrics['n']:,} images", own, _heads(names, metrics))]
+    lines = [_line(f"test, {metrics['n']:,} images", own, list(columns.values()))]
     for block in found:
         if len(found) > 1:
             lines.append(f"{block.name}, as in training" if block is found[0] else block.name)
-        for key, (label, form, unit) in _ROWS.items():
-            if key not in block.own:
-                continue
-            mine = _number(block.own[key], form, unit)
-            seeds = replicas["scores"].get(block.prefix + key) if replicas else None
-            if seeds:
-                spread = format(seeds["sd"], ".2g" if form.endswith("g") else form)
-                mine = f"{seeds['mean']:{form}} ± {spread}{unit}"
-            cells = [
-                _number(block.others[name][key], form, unit)
-                if key in block.others.get(name, {})
-                else ""
-                for name in names
-            ]
+        for label, mine, cells in rows(block, columns, replicas):
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
+    lines += wrap(metrics.get("no_density", ""), _LABEL + _OWN + 3 * _OTHER)
     return "\n".join(lines)
 
 
-def _heads(names: Sequence[str], metrics: Scores) -> list[str]:
-    components = metrics["baseline"].get("pca", {}).get("components", "")
-    return [_COLUMNS[name].format(components=components) for name in names]
+def baselines(found: Sequence[Block], metrics: Scores) -> dict[str, str]:
+    """The baselines of any of the blocks and their names, in the order of their columns."""
+    components = (metrics.get("baseline") or {}).get("pca", {}).get("components", "")
+    there = {name for block in found for name in block.others}
+    return {k: v.format(components=components) for k, v in _COLUMNS.items() if k in there}
+
+
+def rows(
+    block: Block, names: Iterable[str], replicas: Scores | None = None
+) -> Iterator[tuple[str, str, list[str]]]:
+    """The name of each score, its value, and those of some baselines, empty where there is none.
+
+    Args:
+        block: of scores.
+        names: of the baselines.
+        replicas: see `table`.
+    """
+    for key, (label, form, unit) in _ROWS.items():
+        if key not in block.own:
+            continue
+        mine = _number(block.own[key], form, unit)
+        seeds = replicas["scores"].get(block.prefix + key) if replicas else None
+        if seeds:
+            spread = format(seeds["sd"], ".2g" if form.endswith("g") else form)
+            mine = f"{seeds['mean']:{form}} ± {spread}{unit}"
+        others = (block.others.get(name, {}) for name in names)
+        cells = [_number(one[key], form, unit) if key in one else "" for one in others]
+        yield label, mine, cells
 
 
 def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) -> list[str]:
@@ -160,14 +182,39 @@ def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) ->
         base = block.others.get(name, {}).get("mse")
         if base is None or own < base:
             continue
-        improving = best_epoch is None or best_epoch >= _STILL_IMPROVING * epochs
-        longer, slower = f"more epochs (now {epochs:,})", f"a smaller train.lr (now {lr:g})"
-        advice = f"{longer} or {slower}" if improving else f"{slower} or {longer}"
+        slower = f"a smaller train.lr (now {lr:g})"
+        if best_epoch is None or best_epoch >= _STILL_IMPROVING * epochs:
+            advice = f"more epochs (now {epochs:,}) or {slower}"
+        else:
+            advice = (
+                f"{slower}, more images or a smaller model (the validation score was best at "
+                f"epoch {best_epoch:,} of {epochs:,})"
+            )
         where = f" on {block.name}" if block.prefix else ""
         if name == "pca" and "nelbo" in metrics:
             advice += "; a variational model gives up some MSE for its bound"
         return [f"MSE {own:.4g}{where} is no better than the {base:.4g} of {what}: try {advice}"]
     return []
+
+
+def notes(epochs: int, best_epoch: int | None, patience: int | None) -> list[str]:
+    """How to save the epochs that did not help, in one line; empty where they did.
+
+    Args:
+        epochs: that were trained.
+        best_epoch: whose weights were scored; None without validation images.
+        patience: `train.patience`.
+    """
+    if patience is not None or best_epoch is None or best_epoch > _EARLY * epochs:
+        return []
+    wasted = epochs - best_epoch
+    if wasted < _EARLY_EPOCHS:
+        return []
+    return [
+        f"the best epoch was {best_epoch:,} of {epochs:,}, and its weights were scored; "
+        f"train.epochs={best_epoch} saves the other {wasted:,}, and train.patience=N stops after "
+        "N epochs without a better one"
+    ]
 
 
 def _number(value: float | None, form: str, unit: str) -> str:

@@ -64,7 +64,7 @@ def available_memory() -> int:
     if sys.platform == "win32":
         return _windows_memory()
     if sys.platform == "darwin":
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        return (memory() or 0) // 2  # what is free is not told without a program
     lines = Path("/proc/meminfo").read_text().splitlines()
     (available,) = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     return min([available * 1024, *_left_in_cgroups()])
@@ -115,6 +115,16 @@ def _left_in_cgroups(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")
                 lines = (folder / "memory.stat").read_text().splitlines()
                 left.append(max(0, most - int(dict(line.split() for line in lines)[used])))
     return left
+
+
+def memory() -> int | None:
+    """Bytes of memory in this machine; None where that is not known."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
 
 
 def peak_memory() -> int | None:

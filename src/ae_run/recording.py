@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run import faults
+from ae_run.errors import Interrupted, UserError
 from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
@@ -61,17 +62,14 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
     except KeyboardInterrupt:
         record("interrupted")
         raise Interrupted(f"stopped; {_next(folder)}") from None
-    except OSError as error:
-        what = f"{error.filename or folder.path}: {error.strerror or error}"
-        with suppress(OSError):  # the disk may be full
-            record("failed", error=what)
-        raise RunFailed(f"{what}; {_epochs(folder)}; {_next(folder)}") from None
     except Exception as error:
-        record("failed", error=str(error))
-        if "out of memory" in str(error).lower():
-            hint = "; try a smaller train.batch_size or evaluate.batch_size"
-            raise RunFailed(f"{error}{hint}".replace("\n", " ")) from None
-        raise
+        fault = faults.of(error)
+        with suppress(OSError):  # the disk may be full
+            record("failed", error=str(fault or error))
+        if fault is None:
+            raise
+        fault.args = (f"{fault}; {_epochs(folder)}; {_next(folder)}",)
+        raise fault from None
     record("finished")
 
 

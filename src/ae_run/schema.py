@@ -27,9 +27,18 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+Line = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _in_a_list(value: object) -> object:
+    return [value] if isinstance(value, str | int) else value
+
+
+ONE_OR_SEVERAL = BeforeValidator(_in_a_list)
+"""On the type of a list: one value without brackets is taken as a list of one."""
 Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
 Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
 Pair = Annotated[Naturals, Field(min_length=2, max_length=2)]
@@ -51,6 +60,7 @@ class DataConfig(ComponentConfig):
     limit: Positive | None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    binarize: Literal["none", "fixed", "sample"]
     suggested_steps: Positive
     memory: Annotated[float, Field(ge=0)] | None
 
@@ -65,7 +75,7 @@ class DownloadConfig(FileDataConfig):
     """Options of a data set that can be downloaded."""
 
     download: bool
-    mirrors: Annotated[tuple[str, ...], Field(strict=False)]
+    mirrors: Annotated[tuple[str, ...], Field(strict=False), ONE_OR_SEVERAL]
 
 
 class CorruptionConfig(ComponentConfig):
@@ -130,7 +140,9 @@ AnyModel = Annotated[SerializeAsAny[ModelConfig], _component("model")]
 class FiguresConfig(Schema):
     """How figures are drawn."""
 
-    format: Annotated[tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1)]
+    format: Annotated[
+        tuple[Literal["png", "pdf", "svg"], ...], Field(strict=False, min_length=1), ONE_OR_SEVERAL
+    ]
     style: Literal["default", "paper", "dark"]
     dpi: Annotated[int, Field(ge=30, le=1200)]
     width: Annotated[float, Field(ge=1.5, le=20)] | None

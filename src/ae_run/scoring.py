@@ -27,13 +27,18 @@ def score(
     """Load the folder's best weights into the model, and score it on test.
 
     What `earlier` found is kept for the parts of `evaluate` that the config switches off.
-    `warnings` in `run.json` then says what to try where a baseline is better.
+    `warnings` in `run.json` then says what to try where a baseline is better, `notes` where epochs
+    were wasted.
     """
     checkpoints.load_weights(folder, model)
     metrics = evaluation.evaluate(config, model, dataset, folder, device, earlier)
-    best_epoch = folder.read_json("run.json").get("best_epoch")
-    warnings = headline.warnings(metrics, config.train.lr, folder.epochs_saved(), best_epoch)
-    folder.update_json("run.json", warnings=warnings, scored_weights=weights(folder))
+    best_epoch, epochs = folder.read_json("run.json").get("best_epoch"), folder.epochs_saved()
+    folder.update_json(
+        "run.json",
+        warnings=headline.warnings(metrics, config.train.lr, epochs, best_epoch),
+        notes=headline.notes(epochs, best_epoch, config.train.patience),
+        scored_weights=weights(folder),
+    )
     folder.mark("scored")
 
 

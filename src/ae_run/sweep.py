@@ -4,8 +4,10 @@ A launcher may run each job in a process or on a machine of its own. What a job 
 comes with Hydra's config, and what it leaves is a file in the sweep's folder.
 """
 
+import itertools
 import re
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ae_run import headline
-from ae_run.run_folder import REPLICAS, RunFolder
+from ae_run.errors import Interrupted
+from ae_run.run_folder import REPLICAS, RunFolder, file_name
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -24,6 +27,7 @@ _JOBS = ".jobs"
 """A file of each job that has ended; the table is made from them."""
 _SCORES = ("nelbo", "mse", "clean_mse", "pca_mse", "mean_image_mse", "psnr_db", "ssim")
 _SHOWN = ("nelbo", "mse", "clean_mse", "pca_mse")
+_ENDS = ("folder", "ended", "error")
 _TASKS = ("train", "evaluate")
 """The tasks that leave scores."""
 _LONGEST_NAME = 100
@@ -51,6 +55,7 @@ class Sweep:
             f"hydra.job.config.override_dirname.exclude_keys=[{fixed}]",
         ]
         """To be added to the command line: the folder, and the keys that have one value."""
+        self._commands = list(_commands(overrides))
 
     def finish(self) -> None:
         """Print the table; a folder in which no job left anything is removed."""
@@ -58,7 +63,7 @@ class Sweep:
         folder.file("multirun.yaml").unlink(missing_ok=True)  # Hydra's own settings
         rows, leading = _write_table(folder)
         if rows:
-            print(_text(rows, leading, folder.file(TABLE)), flush=True)
+            print(_text(rows, leading, self._commands, folder.file(TABLE)), flush=True)
             for path in _files(folder):
                 path.unlink(missing_ok=True)
         for path in (folder.file(_JOBS), *self._made):
@@ -77,6 +82,18 @@ def _parsed(args: Sequence[str]) -> list["Override"]:
             with suppress(HydraException):
                 overrides.append(parser.parse_override(arg))
     return overrides
+
+
+def _commands(overrides: Sequence["Override"]) -> Iterator[str]:
+    """The command of each job, in the order in which Hydra numbers them."""
+    values = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [str(o.input_line)]
+        for o in overrides
+    ]
+    for words in itertools.product(*values):
+        yield shlex.join(["ae-run", *(word for word in words if not word.startswith("hydra."))])
 
 
 @contextmanager
@@ -100,11 +117,13 @@ def recorded(hydra: "HydraConf", raw: dict[str, Any]) -> Iterator[None]:
         yield
     except BaseException as error:
         row["folder"] = str(folder) if folder.is_dir() else None
-        _note(sweep, row | {"error": " ".join(str(error).split()) or type(error).__name__})
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        text = " ".join(str(error).split()) or type(error).__name__
+        _note(sweep, row | {"error": text, "ended": "stopped" if stopped else "failed"})
         raise
     metrics = RunFolder(folder).read_json("metrics.json")
     scores = _scores(RunFolder(folder), metrics)
-    _note(sweep, row | scores | {"folder": str(folder)}, metrics)
+    _note(sweep, row | scores | {"folder": str(folder), "ended": "finished"}, metrics)
 
 
 def _unused(path: Path) -> Path:
@@ -124,7 +143,7 @@ def _name(number: int, values: Mapping[str, str]) -> str:
     parts = [str(number)]
     for key, value in values.items():
         parts.append(f"{_short(key, values)}-{re.sub(_BRACKETS, '', value)}")
-    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", "_".join(parts))[:_LONGEST_NAME].rstrip("-.")
+    return file_name("_".join(parts))[:_LONGEST_NAME].rstrip("-.")
 
 
 def _short(key: str, keys: Mapping[str, Any]) -> str:
@@ -183,19 +202,23 @@ def _write_table(sweep: RunFolder) -> tuple[list[dict[str, Any]], str]:
     used = [name for name in _SCORES if any(row.get(name) is not None for row in rows)]
     if not differ:
         used = [name for name in used if name != "clean_mse"]
-    values = dict.fromkeys(k for row in rows for k in row if k not in (*_SCORES, "folder", "error"))
-    header = (*values, *used, "folder", "error")
+    values = dict.fromkeys(k for row in rows for k in row if k not in (*_SCORES, *_ENDS))
+    header = (*values, *used, *_ENDS)
     rows = [{key: row.get(key) for key in header} for row in rows]
     if rows:
         sweep.write_csv(TABLE, rows)
     return rows, leading
 
 
-def _text(rows: Sequence[Mapping[str, Any]], leading: str, table: Path) -> str:
-    """The table for a terminal, then the failed jobs with their reasons."""
-    scored = [row for row in rows if row["error"] is None]
-    failed = [row for row in rows if row["error"] is not None]
-    swept = [key for key in rows[0] if key not in ("job", *_SCORES, "folder", "error")]
+def _text(
+    rows: Sequence[Mapping[str, Any]], leading: str, commands: Sequence[str], table: Path
+) -> str:
+    """The table for a terminal, then the jobs without a score: why, and how to run them."""
+    scored = [row for row in rows if row["ended"] == "finished"]
+    others = [row for row in rows if row["ended"] != "finished"]
+    ended = {row["job"] for row in rows}
+    waiting = {job: line for job, line in enumerate(commands) if job not in ended}
+    swept = [key for key in rows[0] if key not in ("job", *_SCORES, *_ENDS)]
     scores = [name for name in _SHOWN if name in rows[0]]
     cells = [["job", *(_short(key, rows[0]) for key in swept), *scores]]
     for row in scored:
@@ -204,7 +227,7 @@ def _text(rows: Sequence[Mapping[str, Any]], leading: str, table: Path) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "",
-        f"sweep: {len(rows)} job{'s' * (len(rows) > 1)}, {len(failed)} failed"
+        f"sweep: {_counts(rows, waiting)}"
         + (f"; sorted by {leading} on test, the best first" if scored else ""),
     ]
     if scored:
@@ -212,11 +235,21 @@ def _text(rows: Sequence[Mapping[str, Any]], leading: str, table: Path) -> str:
             "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in cells
         ]
-    lines += [""] if failed else []
-    for row in failed:
+    lines += [""] if others or waiting else []
+    for row in others:
         told = " ".join(f"{key}={row[key]}" for key in swept if row[key] is not None)
-        lines.append(f"failed  [{row['job']}] {told}: {row['error']}")
+        lines.append(f"{row['ended']:<8}[{row['job']}] {told}: {row['error']}")
+    lines += [f"not run [{job}] {line}" for job, line in waiting.items()]
     return "\n".join([*lines, "", f"table   {table}"])
+
+
+def _counts(rows: Sequence[Mapping[str, Any]], waiting: Mapping[int, str]) -> str:
+    """`6 jobs: 3 finished, 1 stopped, 2 not run`."""
+    count = len(rows) + len(waiting)
+    found = {name: sum(r["ended"] == name for r in rows) for name in ("stopped", "failed")}
+    found = {"finished": len(rows) - sum(found.values())} | found | {"not run": len(waiting)}
+    told = ", ".join(f"{number} {name}" for name, number in found.items() if number)
+    return f"{count} job{'s' * (count > 1)}: {told}"
 
 
 def _shown(value: float | str | None) -> str:

@@ -8,7 +8,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ae_run import corruptions
-from ae_run.config import compose, validate
+from ae_run.composition import compose
+from ae_run.config import validate
 from ae_run.corruptions.occlusion import patch_size
 from ae_run.data import Images
 from ae_run.errors import UserError

@@ -8,7 +8,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -129,6 +129,7 @@ def serving(
     redirects: Mapping[str, str] | None = None,
     announce: int = 0,
     delay: float = 0,
+    pause: float = 0,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Serve files by their paths, anything else with 404.
@@ -138,6 +139,7 @@ def serving(
         redirects: address by path.
         announce: bytes that the header promises beyond those that are sent.
         delay: seconds before an answer.
+        pause: seconds between any two bytes.
         headers: sent with every file.
     """
 
@@ -156,7 +158,11 @@ def serving(
                 for key, value in (headers or {}).items():
                     self.send_header(key, value)
                 self.end_headers()
-                self.wfile.write(content)
+                pieces = [content[i : i + 1] for i in range(len(content))] if pause else [content]
+                with suppress(ConnectionError):  # the client has had enough
+                    for piece in pieces:
+                        self.wfile.write(piece)
+                        time.sleep(pause)
             else:
                 self.send_error(404)
 

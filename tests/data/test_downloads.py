@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,45 @@ def test_without_permission_nothing_is_requested(tmp_path):
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("address", ["file:///etc/hostname", "ftp://127.0.0.1/f", "no-address"])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(_download, "_WINDOW", 0.2)
+    path = tmp_path / "file.gz"
+    with (
+        serving({"/slow": CONTENT}, pause=0.01) as slow,
+        serving({"/f": CONTENT}) as server,
+    ):
+        _download.fetch(path, [f"{slow.url}/slow", f"{server.url}/f"], known_hash=MD5)
+        assert (slow.asked, server.asked) == (["/slow"], ["/f"])
+    assert leftovers(tmp_path) == {"file.gz"}
+
+
+def test_what_a_killed_download_left_is_gone_after_the_next(tmp_path):
+    path = tmp_path / "file.gz"
+    code = (
+        "import sys, pathlib; from ae_run.data import _download; "
+        "_download.fetch(pathlib.Path(sys.argv[1]), [sys.argv[2]], size=256000)"
+    )
+    with serving({"/f": CONTENT}, pause=0.01) as server:
+        killed = subprocess.Popen([sys.executable, "-c", code, str(path), f"{server.url}/f"])
+        while not leftovers(tmp_path):
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.kill()
+        killed.wait()
+    assert leftovers(tmp_path)
+    with serving({"/f": CONTENT}) as server:
+        _download.fetch(path, [f"{server.url}/f"], known_hash=MD5)
+    assert path.read_bytes() == CONTENT
+    assert leftovers(tmp_path) == {"file.gz"}
+
+
+NO_ADDRESSES = (
+    *("file:///etc/hostname", "ftp://127.0.0.1/f", "no-address", "http://", "http://[::1"),
+    *("http://h:port/f", "http://[x]/f"),
+)
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
 def test_only_web_addresses_are_opened(tmp_path, address):
     with pytest.raises(UserError, match=r"data\.mirrors=.*must start with http"):
         _download.fetch(tmp_path / "file.gz", [address])

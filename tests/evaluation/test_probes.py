@@ -46,6 +46,18 @@ def test_clusters_far_apart_are_told_apart(d):
         assert scores["accuracy"] > (0.6 if d == 500 else 0.98), name
 
 
+def test_units_that_are_always_zero_are_no_hindrance():
+    data = splits(d=30, distance=9.0)
+    places = torch.randperm(200, generator=torch.Generator().manual_seed(0))[:30]
+    parts = []
+    for part in (data.train, data.validation, data.test):
+        z = torch.zeros(len(part), 200)
+        z[:, places] = part.z.relu()
+        parts.append(Codes(z, part.labels))
+    (scores,) = scored(Splits(*parts, data.classes), ["softmax"]).values()
+    assert scores["accuracy"] > 0.98
+
+
 def test_codes_without_classes_are_told_apart_by_chance():
     for name, scores in scored(splits(distance=0.0)).items():
         assert scores["accuracy"] < 0.55, name

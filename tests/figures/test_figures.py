@@ -85,6 +85,20 @@ def test_a_caption_speaks_only_of_what_is_there(
     assert words not in figure.describe(dataclasses.replace(full_data, arrays=kept))
 
 
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ({"latent": {"samples_from": "prior"}}, "from the prior"),
+        ({"latent": {"samples_from": "codes"}, "nelbo": 90.0}, "from a Gaussian fitted to"),
+        ({"nelbo": 90.0}, "from the prior"),
+        ({}, "from a Gaussian fitted to"),
+    ],
+)
+def test_samples_say_where_their_codes_are_from(metrics: dict[str, object], words: str) -> None:
+    figure = next(one for one in FIGURES if one.name == "random_samples")
+    assert words in figure.describe(run_data.RunData(metrics=metrics))
+
+
 def test_axes_are_in_words_with_units(drawn_axes: set[str]) -> None:
     assert "mean squared error (per pixel)" in drawn_axes
     assert "standard deviation of the noise" in drawn_axes

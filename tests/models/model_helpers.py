@@ -22,7 +22,10 @@ VARIANTS = [
     "model=contractive model.penalty=hutchinson model.dropout=0.1 model.pools=[2,1,1]",
     "model=randomized model.widths=[40] model.latent_dim=20 model.solver=ridge",
     "model=randomized model.widths=[40] model.latent_dim=20 model.refit=false model.output=sigmoid",
+    "model=sparse model.anneal_steps=0 model.tied=false model.test_factor=2 model.latent_dim=40",
+    "model=wae model.trunk=dense model.widths=[50] model.prior_std=2 model.kernel_scales=[1.0]",
     "model=vae model.trunk=dense model.widths=[50] model.likelihood=gaussian",
+    "model=vae model.objective=iwae model.importance_samples=4",
     "model=vae model.free_bits=0.5 model.beta=4 model.batch_norm=true model.dropout=0.3",
 ]
 CHOICES = [f"model={name}" for name in components.options("model")] + VARIANTS

@@ -48,6 +48,11 @@ class Server:
     def url(self) -> str:
         return f"postgresql://tester:{QUOTED}@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def direct(self) -> str:
+        """The address for Optuna itself, which asks the server for no encoding."""
+        return self.url.replace("ql:", "ql+psycopg:") + "?client_encoding=utf8"
+
     def call(self, program: str, *args: str) -> None:
         subprocess.run(
             [self.bin / program, *args],
@@ -87,7 +92,11 @@ def server() -> Iterator[Server]:
         for path in (folder, folder / "pw"):
             shutil.chown(path, user)
     one = Server(folder_of_programs, folder, port, user)
-    one.call("initdb", "-D", "data", "-U", "tester", "-A", "scram-sha-256", "--pwfile=pw")
+    # Without an encoding, as under the C locale.
+    encoding = ("--no-locale", "--encoding=SQL_ASCII")
+    one.call(
+        "initdb", "-D", "data", "-U", "tester", "-A", "scram-sha-256", "--pwfile=pw", *encoding
+    )
     one.up()
     try:
         yield one
@@ -108,7 +117,7 @@ def test_two_workers_of_which_one_is_killed(server):
         f"search.storage={server.url}",
     )
     process = start(*line)
-    known = lambda: trials(server.url.replace("ql:", "ql+psycopg:"), "pg")  # noqa: E731
+    known = lambda: trials(server.direct, "pg")  # noqa: E731
     wait_for(lambda: Path("outputs/search/pg/trials").is_dir(), 100)
     wait_for(lambda: any(t.user_attrs.get("owner") and t.params for t in known()))
     victim = next(t for t in known() if t.user_attrs.get("owner") and t.params)
@@ -162,7 +171,7 @@ def test_a_server_that_comes_back_is_waited_for(server):
     threading.Timer(3, server.up).start()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    last = leaves(trials(server.url.replace("ql:", "ql+psycopg:"), "back"))
+    last = leaves(trials(server.direct, "back"))
     assert [t.state for t in last] == [TrialState.COMPLETE] * 4
 
 

@@ -1,8 +1,11 @@
 """A search is killed, stopped, and its files are torn; nothing finished is lost."""
 
+import errno
 import json
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -35,6 +38,7 @@ from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import study
 from ae_run.search.config import SearchConfig
+from ae_run.search.journal import repair_tail
 from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.storage import (
     Opened,
@@ -43,7 +47,6 @@ from ae_run.search.storage import (
     hide,
     open_storage,
     patiently,
-    repair_tail,
     split_password,
 )
 from ae_run.search.worker import load_images, save_images
@@ -190,8 +193,60 @@ def test_a_journal_of_something_else_is_named(cli):
     Path("outputs/search/s").mkdir(parents=True)
     Path(JOURNAL).write_text("no journal\nat all\n")
     result = cli(*LINE)
-    assert result.code == 1
-    assert "not readable as a journal" in result.err
+    assert result.code == 2
+    assert "not readable as a journal at line 1 (JSONDecodeError" in result.err
+
+
+RECORDS = (
+    "{}",
+    "[1]",
+    '{"op_code":77}',
+    '{"op_code":4,"worker_id":"a"}',
+    "null",
+    "no JSON",
+    "\0\0",
+)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_wrong_record_in_a_journal_is_named_kept_and_can_be_gone_on_without(record, tmp_path):
+    queue = new_queue(tmp_path)
+    queue.fill(3)
+    journal = tmp_path / "journal.log"
+    good = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([*good[:2], f"{record}\n", *good[2:]]))
+    wrong = journal.read_bytes()
+    for _ in range(2):
+        with pytest.raises(UserError, match="not readable as a journal at line 3 ") as end:
+            open_storage(None, None, tmp_path, 0)
+    assert "\n" not in str(end.value)
+    (copy,) = tmp_path.glob("journal.log.damaged-*")
+    assert copy.read_bytes() == wrong
+    command = re.search(r"without that line: (sed .*?);", str(end.value))[1]
+    subprocess.run(shlex.split(command), check=True)
+    assert len(new_queue(tmp_path).slots()) == 3
+
+
+@pytest.mark.parametrize("tail", [b"\0\0\0\n", b"no record\n", b'{"op_code":5,"wor'])
+def test_bytes_after_a_journals_last_record_are_cut_off_and_kept(tail, tmp_path):
+    new_queue(tmp_path).fill(3)
+    journal = tmp_path / "journal.log"
+    good = journal.read_bytes()
+    journal.write_bytes(good + tail)
+    assert len(new_queue(tmp_path).slots()) == 3
+    (copy,) = tmp_path.glob("journal.log.torn-*")
+    assert copy.read_bytes() == good + tail
+
+
+@pytest.mark.parametrize("where", ["folder", "file/below.db", "notes.txt"])
+def test_a_sqlite_file_that_cannot_be_made_or_is_none_is_named(where, cli):
+    Path("folder").mkdir()
+    Path("file").touch()
+    Path("notes.txt").write_text("no database\n" * 100)
+    result = cli(*LINE, "search.workers=1", f"search.storage=sqlite:///{where}")
+    assert result.code == 2
+    assert f"search.storage=sqlite:///{where}: cannot be opened: " in result.err
+    assert result.err.count("\n") == 1
 
 
 def test_a_lock_that_a_killed_process_held_is_free_at_once(tmp_path):
@@ -438,6 +493,98 @@ def test_every_call_on_a_database_survives_a_connection_that_breaks_in_it(tmp_pa
     finally:
         database.remove_session()
         database.engine.dispose()
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk that is full from the n-th file on that is written to it; None: it has room."""
+    state: dict[str, int | None] = {"room": None}
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if state["room"] is not None:
+            if state["room"] <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            state["room"] -= 1
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    return state
+
+
+def test_a_full_disk_stops_the_search_and_loses_no_trial(cli, disk):
+    line = (*LINE, "search.workers=1", "search.n_trials=3")
+    for room in (0, 3, 9, 15, 40):
+        disk["room"] = room
+        result = cli(*line)
+        assert result.code == 1, room
+        assert "No space left on device" in result.err
+        assert result.err.count("\n") == 1
+    disk["room"] = None
+    assert cli(*line).code == 0
+    assert [t.state for t in leaves(trials())] == [TrialState.COMPLETE] * 3
+    assert not [t for t in trials() if "reason" in t.user_attrs]
+
+
+def test_failures_of_the_machine_in_an_older_journal_are_tried_again(tmp_path):
+    queue = new_queue(tmp_path)
+    reasons = {
+        "/x/history.csv: No space left on device; 1 finished epoch saved; resume with: …": True,
+        "PermissionError: [Errno 13] Permission denied: '/x'": True,
+        "RuntimeError: DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes": True,
+        f"MemoryError: Unable to allocate {10**6} TiB for an array": False,
+        "the loss is not finite": False,
+    }
+    queue.fill(len(reasons))
+    for reason in reasons:
+        with queue.take("session") as taken:
+            taken[0].set_user_attr("reason", reason)
+            queue.tell(taken[0], TrialState.FAIL)
+    assert not study.is_hopeless(queue.slots())
+    queue.repair(Sessions(queue.study))
+    waits = [t.state == TrialState.WAITING for t in queue.slots()]
+    assert waits == list(reasons.values())
+
+
+def test_a_trial_without_memory_stops_the_search_once_and_then_fails(cli, monkeypatch):
+    from ae_run.search import trial
+
+    line = (*LINE, "search.workers=1", "search.n_trials=3")
+    fit = trial.fit
+
+    def short_of_memory(run):
+        if run.folder.path.name in ("1", "3"):  # the trial, and its second try
+            raise MemoryError("Unable to allocate 5.00 GiB for an array with shape (7,)")
+        return fit(run)
+
+    monkeypatch.setattr(trial, "fit", short_of_memory)
+    result = cli(*line)
+    assert result.code == 1
+    assert "not enough memory (5.4 GB asked for at once, " in result.err
+    assert "the same command resumes it" in result.err
+    assert result.err.count("\n") == 1
+    assert cli(*line).code == 0
+    ended = {t.number: t.state for t in leaves(trials())}
+    assert ended == {0: TrialState.COMPLETE, 2: TrialState.COMPLETE, 3: TrialState.FAIL}
+
+
+@pytest.mark.slow
+def test_a_worker_that_lacks_something_ends_the_search_with_its_line(cli, monkeypatch):
+    Path("sitecustomize.py").write_text(
+        "import os\n"
+        "def full(descriptor):\n    raise OSError(28, 'No space left on device')\n"
+        "if os.environ.get('ONLY_WORKERS'):\n    os.fsync = full\n"
+    )
+    monkeypatch.setenv("ONLY_WORKERS", "1")
+    monkeypatch.setenv("PYTHONPATH", f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    line = (*LINE, "search.n_trials=4")
+    result = cli(*line)
+    assert result.code == 1
+    assert "No space left on device; finished trials are kept" in result.err
+    assert result.err.count("\n") == 1
+    monkeypatch.delenv("ONLY_WORKERS")
+    assert cli(*line).code == 0
+    assert [t.state for t in leaves(trials())] == [TrialState.COMPLETE] * 4
 
 
 def test_passwords_are_taken_out():

@@ -4,9 +4,16 @@ import pytest
 import torch
 from torch import nn
 
+from ae_run.composition import compose
+from ae_run.config import validate
 from ae_run.training import precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def settings(epochs: int, **values):
+    config = validate(compose()).train
+    return config.model_copy(update={"epochs": epochs, **values})
 
 
 def net(channels: int) -> nn.Module:
@@ -27,12 +34,16 @@ def test_what_is_asked_for_is_taken(name):
 
 
 def test_small_runs_take_one_thread():
-    assert precision.threads(1_150, 100, CPU) == 1
-    assert precision.threads(48_000, 10, CPU) == torch.get_num_threads()
-    assert precision.threads(1_150, 100, CUDA) == torch.get_num_threads()
+    assert precision.threads(settings(100), 1_150, CPU) == 1
+    assert precision.threads(settings(10), 48_000, CPU) == torch.get_num_threads()
+    assert precision.threads(settings(100), 1_150, CUDA) == torch.get_num_threads()
+
+
+def test_threads_that_are_asked_for_are_taken():
+    assert precision.threads(settings(100, threads=3), 1_150, CPU) == 3
 
 
 def test_a_container_is_not_given_more_threads_than_cores(monkeypatch):
     monkeypatch.setattr(precision, "_DEFAULT_THREADS", 64)
     monkeypatch.setattr(precision, "usable_cores", lambda: 2)
-    assert precision.threads(48_000, 10, CPU) == 2
+    assert precision.threads(settings(10), 48_000, CPU) == 2

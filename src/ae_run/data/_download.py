@@ -1,14 +1,15 @@
 """Download data files: mirrors, known hashes, one process at a time, errors that say what to do.
 
-pooch transfers a file under a temporary name and checks its hash. A known hash is written as pooch
-takes it, `sha256:…` or `md5:…`.
+pooch transfers a file and checks its hash. A known hash is written as pooch takes it, `sha256:…` or
+`md5:…`.
 """
 
 import io
-import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ae_run.errors import UserError
 from ae_run.schema import DownloadConfig
 
 _TIMEOUT = 30.0  # seconds without a byte
+_WINDOW, _LEAST = 60.0, 60_000  # bytes in so many seconds; a server may also send one now and then
 _CHUNK = 1 << 16
 _LARGEST = 1 << 31  # bytes; none of these data sets comes near it
 
@@ -134,8 +136,9 @@ def fetch(
             f"it manually from {' or '.join(addresses)} to {path}"
         )
     for address in addresses:
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise UserError(f"data.mirrors={address}: must start with http:// or https://")
+        if not _is_web(address):
+            rule = "must start with http:// or https:// and name a host"
+            raise UserError(f"data.mirrors={address}: {rule}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -143,56 +146,75 @@ def fetch(
             f"{path}: its folder cannot be created ({error.strerror}); set data.root to a writable "
             f"folder, or download {path.name} manually from {' or '.join(addresses)} to one"
         ) from None
-    with _files.locked(path):
+    with _files.locked(path) as alone:
         if not path.is_file():  # else another process downloaded it while this one waited
-            _from_first(path, addresses, known_hash, size)
+            # Under the lock one name will do, and what a killed process left is written over.
+            part = path.with_name(f".{path.name}{'' if alone else f'.{os.getpid()}'}.part")
+            _from_first(path, part, addresses, known_hash, size)
     return path
 
 
-def _from_first(
-    path: Path, addresses: Sequence[str], known_hash: str | None, size: int | None
-) -> None:
-    """Download `path` from the first address that gives the right bytes."""
-    import pooch
+def _is_web(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
-    pooch.get_logger().setLevel(logging.WARNING)  # it would repeat what is printed here
+
+def _from_first(
+    path: Path, part: Path, addresses: Sequence[str], known_hash: str | None, size: int | None
+) -> None:
+    """Download `path`, first called `part`, from the first address that gives the right bytes."""
+    from pooch.hashes import hash_matches
+
     failures = []
     for address in addresses:
         print(f"downloading {address}", file=sys.stderr)
-        downloader = partial(_transfer, name=path.name, size=size)
         try:
-            pooch.retrieve(address, known_hash, path.name, path.parent, downloader=downloader)
+            _transfer(address, part, path.name, size)
+            hash_matches(part, known_hash, strict=True, source=path.name)
+            part.replace(path)
             return
         except (OSError, ValueError) as error:
             failures.append(f"{address} ({_reason(error)})")
+        finally:
+            part.unlink(missing_ok=True)
     raise UserError(
         f"{path.name}: cannot be downloaded: tried {' and '.join(failures)}. "
         f"Download it manually to {path}"
     )
 
 
-def _transfer(address: str, temporary: str, _: object, *, name: str, size: int | None) -> None:
-    """Write an address's bytes to pooch's temporary file.
+def _transfer(address: str, part: Path, name: str, size: int | None) -> None:
+    """Write an address's bytes to a file.
 
     Raises:
-        OSError: no connection, a broken one, or an answer other than the file.
+        OSError: no connection, a broken or slow one, or an answer other than the file.
         ValueError: the size is wrong.
     """
     from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    # pooch's file is readable only by its owner; a new one gets the usual mode, so that users can
-    # share a data folder.
-    Path(temporary).unlink()
-    # pooch sets the total, but tests `if progressbar` first, which tqdm refuses without a total.
-    bar = tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False, disable=None)
-    with bar, _LimitedFile(temporary, size or _LARGEST) as file:
+    with ExitStack() as opened:
+        bar = opened.enter_context(
+            tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None)
+        )
+        file = opened.enter_context(_LimitedFile(part, size or _LARGEST))
+
+        def as_it_comes(response: Any, **_: object) -> None:
+            opened.callback(response.close)
+            bar.total = int(response.headers.get("Content-Length", 0)) or None
+            # Some servers declare every .gz gzip-encoded; requests would unpack it.
+            response.raw.headers.pop("Content-Encoding", None)
+            # Nor shall requests wait until a chunk is full.
+            response.raw.stream = partial(_pieces, response.raw, bar)
+
         download = HTTPDownloader(
-            progressbar=bar,
             chunk_size=_CHUNK,
             timeout=_TIMEOUT,
             headers={"User-Agent": "ae-run", "Accept-Encoding": "identity"},
-            hooks={"response": _as_stored},
+            hooks={"response": as_it_comes},
         )
         download(address, file, None)
         os.fsync(file.fileno())
@@ -202,10 +224,10 @@ def _transfer(address: str, temporary: str, _: object, *, name: str, size: int |
 
 
 class _LimitedFile(io.BufferedWriter):
-    """A new file that refuses to grow beyond a limit: a server may send anything."""
+    """An empty file that refuses to grow beyond a limit: a server may send anything."""
 
-    def __init__(self, path: str, limit: int) -> None:
-        super().__init__(io.FileIO(path, "x"))
+    def __init__(self, path: Path, limit: int) -> None:
+        super().__init__(io.FileIO(path, "w"))
         self._limit = limit
 
     def write(self, chunk: Any) -> int:
@@ -215,9 +237,22 @@ class _LimitedFile(io.BufferedWriter):
         return super().write(chunk)
 
 
-def _as_stored(response: Any, **_: object) -> None:
-    """Keep requests from unpacking a file: some servers declare every .gz gzip-encoded."""
-    response.raw.headers.pop("Content-Encoding", None)
+def _pieces(raw: Any, bar: Any, at_most: int, **_: object) -> Iterator[bytes]:
+    """What arrives, as it arrives.
+
+    Raises:
+        TimeoutError: it arrives too slowly.
+    """
+    started, received = time.monotonic(), 0
+    while piece := raw.read1(at_most):
+        yield piece
+        bar.update(len(piece))
+        received += len(piece)
+        if (seconds := time.monotonic() - started) < _WINDOW:
+            continue
+        if received < _LEAST:
+            raise TimeoutError(0, f"only {received:,} bytes in {seconds:.0f} s")
+        started, received = time.monotonic(), 0
 
 
 def _reason(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ae_run.data import cache_dir
+from ae_run.data._binary import binarized
 from ae_run.data._types import Part
 from ae_run.run_folder import write_bytes
 
@@ -24,22 +25,25 @@ class Facts:
     mean_pixel: float
 
 
-def of(train: Part, validation: Part, test: Part) -> Facts:
-    """The facts of a data set; of one in the cache, they are found only once."""
-    path = _memo(train, validation, test)
+def of(train: Part, validation: Part, test: Part, draw_seed: int | None = None) -> Facts:
+    """The facts of a data set; of one in the cache, they are found only once.
+
+    With a seed, fingerprint and mean are those of the images as `Images.drawn` makes them binary.
+    """
+    path = _memo(draw_seed, train, validation, test)
     if path is not None:
         with suppress(OSError, ValueError, TypeError):
             return Facts(**json.loads(path.read_bytes()))
-    facts = _found(train, validation, test)
+    facts = _found(draw_seed, train, validation, test)
     if path is not None:
         with suppress(OSError):  # no room: they are found again next time
             write_bytes(path, json.dumps(asdict(facts)).encode())
     return facts
 
 
-def _memo(*parts: Part) -> Path | None:
+def _memo(draw_seed: int | None, *parts: Part) -> Path | None:
     """The file of the facts: named after the images' files and the splits; None without files."""
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(repr(draw_seed).encode())
     for part in parts:
         if part.images.file is None:
             return None
@@ -53,16 +57,17 @@ def _memo(*parts: Part) -> Path | None:
     return folder / f"facts-v{_VERSION}-{whole.hexdigest()[:24]}.json" if inside else None
 
 
-def _found(train: Part, validation: Part, test: Part) -> Facts:
+def _found(draw_seed: int | None, train: Part, validation: Part, test: Part) -> Facts:
     """One pass over all images."""
     fingerprint, keys, mean = hashlib.sha256(), [], 0.0
     for part in (train, validation, test):
         images, total, own = part.images, 0, []
         fingerprint.update(f"{np.dtype(np.uint8).str}{images.shape}".encode())
         for block in images.blocks():
-            fingerprint.update(block.data)
-            total += int(block.sum(dtype=np.uint64))
             own.append(_keys(block))
+            shown = block if draw_seed is None else binarized(block, draw_seed)
+            fingerprint.update(shown.data)
+            total += int(shown.sum(dtype=np.uint64))
         fingerprint.update(f"{part.labels.dtype.str}{part.labels.shape}".encode())
         fingerprint.update(part.labels.tobytes())
         keys.append(np.concatenate([np.empty(0, np.uint64), *own]))

@@ -3,6 +3,7 @@
 A split copies no pixel: it is a list of rows of the array that holds all images.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ae_run.data._binary import binarized
 from ae_run.errors import UserError
 
 BLOCK_BYTES = 1 << 24
@@ -24,13 +26,20 @@ class Images:
     """
 
     def __init__(
-        self, array: np.ndarray, rows: np.ndarray | None = None, streamed: bool = False
+        self,
+        array: np.ndarray,
+        rows: np.ndarray | None = None,
+        streamed: bool = False,
+        draw_seed: int | None = None,
     ) -> None:
-        """All images of an array in order, or the given rows, int64 (N,)."""
+        """All images of an array in order, or the given rows, int64 (N,).
+
+        With a seed, they are made binary when they are read.
+        """
         # A mapped array stays what it is: numpy's function would make a plain one of it.
         self.array = array if array.flags.c_contiguous else np.ascontiguousarray(array)
         self.rows = np.arange(len(array)) if rows is None else rows
-        self.streamed = streamed
+        self.streamed, self._draw_seed = streamed, draw_seed
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -50,14 +59,24 @@ class Images:
     def select(self, index: np.ndarray | slice, streamed: bool | None = None) -> "Images":
         """The images at these positions, without a copy."""
         how = self.streamed if streamed is None else streamed
-        return Images(self.array, self.rows[index], how)
+        return Images(self.array, self.rows[index], how, self._draw_seed)
+
+    def drawn(self, seed: int) -> "Images":
+        """The images made binary by one draw; those in memory at once, streamed ones when read."""
+        if self.streamed:
+            return Images(self.array, self.rows, True, seed)
+        pixels = np.empty(self.shape, np.uint8)
+        start = 0
+        for block in self.blocks():
+            pixels[start : start + len(block)] = binarized(block, seed)
+            start += len(block)
+        return Images(pixels)
 
     def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
         """A copy of the images at these positions: (B, C, H, W)."""
         rows = self.rows[index]
-        if not self.streamed:
-            return np.take(self.array, rows, axis=0)
-        return self._from_file(rows)
+        images = self._from_file(rows) if self.streamed else np.take(self.array, rows, axis=0)
+        return images if self._draw_seed is None else binarized(images, self._draw_seed)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         """A copy of all images."""
@@ -69,15 +88,27 @@ class Images:
         for start in range(0, len(self), step):
             yield self[start : start + step]
 
-    def link(self, path: Path) -> None:
-        """Give the whole array a `.npy` file of this name: another name of its own, or a copy."""
+    def save(self, folder: Path) -> None:
+        """Write the images into a folder for `load`; a file gets a second name, not a copy."""
+        facts, rows = {"streamed": self.streamed, "draw_seed": self._draw_seed}, self.rows
         if self.file is None:
-            np.save(path, self.array)
-            return
-        try:
-            os.link(self.file, path)
-        except OSError:  # on another disk
-            shutil.copyfile(self.file, path)
+            np.save(folder / "images.npy", self[:])
+            rows = np.arange(len(self))
+        else:
+            try:
+                os.link(self.file, folder / "images.npy")
+            except OSError:  # on another disk
+                shutil.copyfile(self.file, folder / "images.npy")
+        np.save(folder / "rows.npy", rows)
+        (folder / "images.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Images":
+        """The images that `save` wrote, mapped: all processes share one copy in memory."""
+        facts = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+        # Copy-on-write: torch.from_numpy needs a writable array.
+        array = np.load(folder / "images.npy", mmap_mode="c")
+        return cls(array, np.load(folder / "rows.npy"), **facts)
 
     def _from_file(self, rows: np.ndarray) -> np.ndarray:
         """The rows (B,), read in the order in which they lie in the file."""

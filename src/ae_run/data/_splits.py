@@ -53,11 +53,11 @@ def hold_out(images: Images, labels: np.ndarray, fraction: float, seed: int) -> 
 
 
 def split(source: Source, config: DataConfig) -> Dataset:
-    """Order, limit and split a source.
+    """Order, limit and split a source, and make it binary if asked to.
 
     Train and validation share one seeded order, validation first; test has its own.
-    `config.limit` keeps a prefix of both orders. Images that take more than `config.memory` are
-    streamed from their file.
+    `config.limit` keeps a prefix of both orders. Duplicates are those of the source. Images that
+    take more than `config.memory` are streamed from their file.
 
     Raises:
         UserError: a split that must not be empty would be.
@@ -70,13 +70,19 @@ def split(source: Source, config: DataConfig) -> Dataset:
     validation = whole.select(order[:n_validation], streamed)
     train = whole.select(order[n_validation:], streamed)
     test = Part(source.test_images, source.test_labels).select(test_order, streamed)
+    seed = None if config.binarize == "none" else config.split_seed
+    facts = _facts.of(train, validation, test, seed)
+    grey = train.images if config.binarize == "sample" else None
+    if seed is not None:
+        train, validation, test = (part.drawn(seed) for part in (train, validation, test))
     return Dataset(
         train=train,
         validation=validation,
         _test=test,
         class_names=source.class_names,
         skipped=source.skipped,
-        **asdict(_facts.of(train, validation, test)),
+        **asdict(facts),
+        grey=grey,
     )
 
 

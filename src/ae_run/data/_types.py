@@ -32,6 +32,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.images)
 
+    def drawn(self, seed: int) -> "Part":
+        """The images made binary by one draw; see `Images.drawn`."""
+        return Part(self.images.drawn(seed), self.labels)
+
     def select(self, index: np.ndarray | slice, streamed: bool | None = None) -> "Part":
         """The images at these positions and their labels; `streamed`: see `Images`."""
         return Part(self.images.select(index, streamed), self.labels[index])
@@ -52,6 +56,8 @@ class Dataset:
     """Hex digest of all splits, in order."""
     mean_pixel: float
     """Mean of all training pixels, in [0, 1]."""
+    grey: Images | None = None
+    """The images that `train` was drawn from, where training draws them anew in each epoch."""
 
     def open_test(self) -> Part:
         """The test split; never to be called by code that trains, tunes or selects."""

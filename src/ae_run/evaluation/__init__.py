@@ -14,14 +14,23 @@ import torch
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, ProbeConfig
+from ae_run.config import Config
 from ae_run.data import Dataset, Images, Part
 from ae_run.errors import RunFailed
-from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
+from ae_run.evaluation import (
+    baselines,
+    codes,
+    convergence,
+    examples,
+    likelihood,
+    probes,
+    robustness,
+)
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.latent import latent_arrays
+from ae_run.evaluation.latent import latent_arrays, prior_codes
+from ae_run.evaluation_config import ProbeConfig
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
@@ -83,12 +92,14 @@ def _evaluate(
     images = DeviceImages(test.images, device)
     keys = images.keys()
     with part(f"scoring {len(images):,} test images"):
-        pca = baselines.Pca.fit(dataset.train, model.latent_dim, device)
+        pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
         metrics["baseline"] = baselines.baselines(pca, images, size)
+        metrics |= likelihood.no_density(model, test.images)
     if options.log_likelihood_samples is not None:
-        with part("log-likelihood"):
-            metrics |= _log_likelihood(config, model, images)
+        count = options.log_likelihood_samples
+        with part(f"log p(x) of {len(images):,} images, {count:,} samples each"):
+            metrics |= likelihood.log_likelihood(model, images, count, config, part)
     if config.corruption.name != "none":
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
@@ -139,22 +150,6 @@ def _clean_scores(
     return metrics, {"test_mse": arrays.pop("mse")} | _prefixed("scores", arrays)
 
 
-def _log_likelihood(config: Config, model: Autoencoder, images: DeviceImages) -> Metrics:
-    """Mean log p(x), in nats, of the first `evaluate.points` images; empty without a density."""
-    samples = config.evaluate.log_likelihood_samples or 1
-    count = min(config.evaluate.points, len(images))
-    size = max(1, config.evaluate.batch_size // samples)
-    torch.manual_seed(derive_seed(config.seed, "log-likelihood"))
-    meter = Meter()
-    for start in range(0, count, size):
-        values = model.log_likelihood(images.slice(start, min(start + size, count)), samples)
-        if values is None:
-            return {}
-        meter.add({"log_likelihood": values})
-    details = {"log_likelihood_n": count, "log_likelihood_samples": samples}
-    return {**meter.means(), **details}
-
-
 def _from_codes(
     config: Config,
     model: Autoencoder,
@@ -171,6 +166,8 @@ def _from_codes(
         test = Codes.of(model, dataset.open_test(), images, options.batch_size)
         shown = test.first(options.points)
         arrays = _drawn_codes(config, shown, dataset.open_test().images)
+        if model.likelihood is not None:
+            metrics["active_units"] = likelihood.active_units(test.z)
     for dims in options.tsne:
         with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
@@ -185,7 +182,10 @@ def _from_codes(
     if options.latent is not None:
         with part("latent space"):
             train = train_codes()
-            metrics["latent"] = {"spread": float(train.z.std(0, correction=0).mean())}
+            metrics["latent"] = {
+                "spread": float(train.z.std(0, correction=0).mean()),
+                "samples_from": "codes" if prior_codes(model, 1, config.seed) is None else "prior",
+            }
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )

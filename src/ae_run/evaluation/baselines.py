@@ -46,15 +46,15 @@ class Pca:
     """How many training images it was fitted to; None: to all."""
 
     @classmethod
-    def fit(cls, train: Part, latent_dim: int, device: torch.device) -> "Pca":
-        """Fit as many components as the code has dimensions, or as the images allow.
+    def fit(cls, train: Part, dims: int, device: torch.device) -> "Pca":
+        """Fit that many components, or as many as the images allow.
 
         Exact up to `EXACT_PIXELS`; above, by scikit-learn's randomized solver, whose error is
         less than 1 % larger. Where all images would take too long, the first ones are used, which
         are a random sample of their classes.
         """
         pixels = math.prod(train.images.shape[1:])
-        count = min(latent_dim, len(train), pixels)
+        count = min(dims, len(train), pixels)
         used = images_used(len(train), pixels, count)
         axes = _exact if pixels <= EXACT_PIXELS else _randomized
         mean, components = axes(train.images.select(slice(used)), count)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ae_run.config import EvaluateConfig, validate
+from ae_run.config import validate
 from ae_run.errors import UserError
+from ae_run.evaluation_config import EvaluateConfig
 from ae_run.run_folder import RunFolder
 
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ae_run.config import LatentConfig
 from ae_run.evaluation.codes import Codes
+from ae_run.evaluation_config import LatentConfig
 from ae_run.images import to_uint8
 from ae_run.models import Autoencoder
 from ae_run.randomness import generator
@@ -37,7 +37,7 @@ def latent_arrays(
     """
     decode = _Decoder(model, batch_size=256)
     means = centroids(train, classes)  # (K, d)
-    prior = _prior_codes(model, options.samples or 1, seed)
+    prior = prior_codes(model, options.samples or 1, seed)
     arrays = {"centroids_images": decode(means)}
     arrays |= _paths(options, decode, means, test, prior is not None, say)
     arrays |= _path_across(options, decode, train.z, say)
@@ -135,7 +135,7 @@ def gaussian_codes(codes: Tensor, n: int, seed: int) -> Tensor:
     return drawn.float()
 
 
-def _prior_codes(model: Autoencoder, n: int, seed: int) -> Tensor | None:
+def prior_codes(model: Autoencoder, n: int, seed: int) -> Tensor | None:
     """Samples from the model's prior (n, d), or None if it has none."""
     device = next(model.parameters()).device
     codes = model.sample(n, generator(seed, "random-codes", device=device))

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_run.config import MlpConfig, ProbeConfig, SgdConfig
 from ae_run.evaluation.codes import Codes
+from ae_run.evaluation_config import MlpConfig, ProbeConfig, SgdConfig
 from ae_run.randomness import derive_seed, generator
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
     codes are strongly correlated, and it would otherwise need several times as many steps. It
     stops when a step gains less than 1e-5 nats, which no accuracy reflects.
     """
-    moments, axes = torch.linalg.eigh(x.T @ x / len(x))
+    moments, axes = _eigenbasis(x.T @ x / len(x))
     scale = (moments.clamp(min=0) + l2 + 1e-6).sqrt()
     to_weights = axes / scale
     v = (start @ axes * scale).requires_grad_()
@@ -137,6 +137,16 @@ def _logistic(x: Tensor, labels: Tensor, l2: float, start: Tensor) -> Tensor:
 
     optimizer.step(objective)  # type: ignore[no-untyped-call]
     return F.linear(v, to_weights).detach()
+
+
+def _eigenbasis(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (d,) and eigenvectors (d, d) of a symmetric matrix (d, d)."""
+    try:
+        values, vectors = torch.linalg.eigh(moments)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        # Units that are always zero give equal values, which may be too many for float32.
+        values, vectors = torch.linalg.eigh(moments.cpu().double())
+    return values.to(moments), vectors.to(moments)
 
 
 def nearest_neighbours(counts: Sequence[int], splits: Splits) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, RobustnessConfig
+from ae_run.config import Config
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
+from ae_run.evaluation_config import RobustnessConfig
 from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder, mse

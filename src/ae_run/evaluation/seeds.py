@@ -6,7 +6,7 @@ from typing import Any
 
 from ae_run.run_folder import RunFolder
 
-_NOT_SCORES = ("n", "latent_dim", "level")
+_NOT_SCORES = ("n", "latent_dim", "level", "log_likelihood_n", "log_likelihood_samples")
 
 
 def summary(folders: Sequence[RunFolder]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _ends(run: RunData) -> str:
     if any(ends.values()):
         text += f" The ends are {', or '.join(end for end, is_shown in ends.items() if is_shown)}."
     if "spherical" in shown:
-        text += " Spherical paths stay on the shell where the codes of a VAE lie."
+        text += " Spherical paths stay on the shell where the draws from a Gaussian prior lie."
     return text
 
 
@@ -138,8 +138,9 @@ def centroid_samples(run: RunData, style: Style, title: str) -> Figure | None:
 
 
 def _source(run: RunData) -> str:
-    # Only a model with a prior has a bound.
-    has_prior = "nelbo" in run.metrics
+    # Older metrics do not say; there, only a model with a prior has a bound.
+    known = (run.metrics.get("latent") or {}).get("samples_from")
+    has_prior = known == "prior" if known else "nelbo" in run.metrics
     fitted = "a Gaussian fitted to the codes of the training images"
     return f"Decoded codes drawn from {'the prior' if has_prior else fitted}."
 

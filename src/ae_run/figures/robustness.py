@@ -32,7 +32,7 @@ def _caption(run: RunData) -> str:
             "dashed line, the model removes more error than it adds."
         )
     if "pca_mse" in drawn:
-        text += " PCA has as many components as the code has dimensions."
+        text += " PCA keeps as many numbers of an image as the code."
     if _OWN in curves:
         text += " Last panel: the corruption used in training, at several strengths."
     return text

@@ -55,6 +55,17 @@ class Autoencoder(nn.Module):
     monitor = "mse"
     """The validation score that picks the best weights if `train.monitor` is auto."""
 
+    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    """The distribution of a pixel given the code, in a model that bounds log p(x)."""
+
+    @property
+    def active_dim(self) -> int:
+        """How many of a code's d numbers can differ from zero: all, except in a sparse code.
+
+        The PCA baseline has as many components.
+        """
+        return self.latent_dim
+
     def encode(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) → codes (B, d)."""
         raise NotImplementedError
@@ -70,6 +81,10 @@ class Autoencoder(nn.Module):
     def reconstruct(self, x: Tensor) -> Tensor:
         """Images → images, deterministic."""
         return self.decode(self.encode(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images → reconstructions."""
+        return self.reconstruct(x)
 
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
         """The loss between the output for the (corrupted) input and the clean target."""

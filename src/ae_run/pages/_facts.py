@@ -47,6 +47,9 @@ def heading(run: RunData, folder: RunFolder) -> dict[str, str]:
         "data": data,
         "model": model,
         "sub": ", ".join(parts),
+        "name": str(run.config.get("name") or ""),
+        "tags": ", ".join(map(str, run.config.get("tags") or ())),
+        "notes": str(run.config.get("notes") or ""),
         "folder": folder.path.name,
         "run": shlex.quote(f"run={folder.path}"),
     }
@@ -70,6 +73,7 @@ def status(run: RunData, folder: RunFolder) -> dict[str, Any]:
         "text": text,
         "error": str(run.run.get("error") or ""),
         "warnings": warnings,
+        "notes": [str(line) for line in run.run.get("notes") or ()],
         "stopped_early": str(run.run.get("stopped_early") or ""),
         "resume": shlex.join(["ae-run", f"resume={folder.path}"]) if resume else "",
     }

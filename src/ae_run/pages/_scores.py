@@ -8,9 +8,17 @@ from ae_run import headline
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.words import SCORES, level
 
-_SHORT = {"mse": "MSE", "bce": "cross-entropy", "kl": "KL", "log_likelihood": "log p(x)"}
+_SHORT = {
+    "mse": "MSE",
+    "bce": "cross-entropy",
+    "kl": "KL",
+    "log_likelihood": "log p(x)",
+    "niwae": "negative IWAE bound",
+}
 _IMAGE_SCORES = ("mse", "psnr_db", "ssim", "snr_db")
-_IN_NATS = ("nelbo", "nelbo_at_mean", "bce", "kl", "log_likelihood")
+_IN_NATS = ("nelbo", "niwae", "nelbo_at_mean", "bce", "nll", "kl", "log_likelihood")
+_BOUNDS = ("nelbo", "niwae", "log_likelihood")
+"""Those among the headline scores."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ def _block(run: RunData, found: headline.Block) -> Block:
     others = {words[name]: found.others[name] for name in words if name in found.others}
     seeds = run.replicas.get("scores") or {}
     tiles = []
-    for key in ("nelbo", *_IMAGE_SCORES):
+    for key in (*_BOUNDS, *_IMAGE_SCORES):
         if found.own.get(key) is None:
             continue
         value, notes = number(found.own[key]), []
@@ -82,6 +90,7 @@ def _block(run: RunData, found: headline.Block) -> Block:
             value = f"{number(spread['mean'])} ± {number(spread['sd'], 2)}"
             notes = [f"mean ± sd over {len(run.replicas['seeds'])} seeds"]
         score = found.score(key, run.replicas)
+        notes += _bound_notes(key, run.metrics)
         notes += [
             f"{score / base[key]:.2f} × {_brief(name)}"
             for name, base in others.items()
@@ -95,6 +104,17 @@ def _block(run: RunData, found: headline.Block) -> Block:
             ]
         tiles.append(Tile(_name(key), value, SCORES[key][1], " · ".join(notes)))
     return Block(title, tiles, _bars(found.score("mse", run.replicas), others))
+
+
+def _bound_notes(key: str, metrics: Mapping[str, Any]) -> list[str]:
+    """What must be said beside a bound on log p(x)."""
+    notes = []
+    if key == "log_likelihood" and metrics.get("log_likelihood_se") is not None:
+        error, samples = metrics["log_likelihood_se"], metrics.get("log_likelihood_samples")
+        notes.append(f"standard error {number(error, 2)}; {number(samples)} samples per image")
+    if key in _BOUNDS and "no_density" in metrics:
+        notes.append("no density: Bernoulli on grey pixels")
+    return notes
 
 
 def _bars(own: float | None, others: Mapping[str, Mapping[str, Any]]) -> list[Bar]:
@@ -132,7 +152,11 @@ def score_tables(run: RunData) -> list[Table]:
         tables.append(_image_scores(run))
     nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
     if nats:
-        tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
+        if "active_units" in metrics:
+            units = f"{metrics['active_units']} of {metrics['latent_dim']}"
+            nats.append(["active units (variance of the posterior mean > 0.01)", units])
+        note = f"Nats per image. {metrics.get('no_density', '')}".rstrip()
+        tables.append(Table("Likelihood", note, ["term", "test"], nats))
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."

@@ -70,7 +70,7 @@ def _finish(
     )
     figures.draw(data, folder, plan.config.figures)
     page.write(folder, plan, facts, data)
-    folder.say(_summary(plan, facts))
+    folder.say(_summary(plan, facts, data))
     return facts, data
 
 
@@ -223,16 +223,19 @@ def _importances(last: list[FrozenTrial]) -> tuple[dict[str, float], int | None]
     return {key: round(float(share), 5) for key, share in shares.items()}, epoch
 
 
-def _summary(plan: Plan, facts: dict[str, Any]) -> str:
+def _summary(plan: Plan, facts: dict[str, Any], data: SearchData) -> str:
     top = facts["best"]
     hours = f"{facts['seconds']:,.0f} s"
+    saved = [
+        f"pruning saved {facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s of "
+        f"{facts['seconds_saved'] + facts['trial_seconds']:,.0f} s"
+    ]
     lines = [
         "",
         f"{facts['trials']} trials in {hours}: {facts['complete']} complete, {facts['pruned']} "
         f"pruned ({facts['pruned_share']:.0%}), {facts['failed']} failed",
-        f"pruning saved {facts['epochs_saved']:,} epochs, about {facts['seconds_saved']:,.0f} s of "
-        f"{facts['seconds_saved'] + facts['trial_seconds']:,.0f} s",
-        f"best: {top['value']:.6g} on validation, trial {top['number']}",
+        *(saved if facts["pruned"] else ()),
+        f"best {data.score}: {top['value']:.6g}, trial {top['number']} ({data.better})",
         *(f"  {key} = {value}" for key, value in top["params"].items()),
         "",
         f"repeat it  {top['command']}",

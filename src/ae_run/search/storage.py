@@ -5,19 +5,17 @@ A storage is trusted input: Optuna unpickles the state of CMA-ES from it.
 
 import contextlib
 import functools
-import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from ae_run.errors import RunFailed, UserError
+from ae_run.errors import MachineFault, RunFailed, UserError
+from ae_run.search import journal
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
@@ -85,73 +83,29 @@ def open_storage(url: str | None, password: str | None, folder: Path, patience: 
         patience: seconds to wait for a lost connection.
 
     Raises:
+        UserError: it cannot be made, or holds something else.
         RunFailed: it cannot be opened.
     """
     if url is None or "://" not in url:
-        return _open_journal(Path(url).expanduser() if url else folder / "journal.log")
+        return Opened(*journal.open_journal(Path(url) if url else folder / "journal.log"))
     if url.startswith("sqlite"):
-        lock_file = folder / ".sqlite.lock"
-        database = _open_rdb(url, {})
-        return Opened(database, lambda: _file_lock(lock_file), _closer(database))
+        return _open_sqlite(url, folder)
     return _open_postgres(url, password, patience)
 
 
-def _open_journal(path: Path) -> Opened:
-    from filelock import FileLock
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+def _open_sqlite(url: str, folder: Path) -> Opened:
+    import sqlalchemy
 
-    # Optuna's own lock is a file that a killed process leaves behind, and others wait out. This
-    # lock is freed by the system. It has another name, since Optuna's dashboard uses Optuna's.
-    file_lock = FileLock(path.with_name(f".{path.name}.flock"))
-
-    class Backend(JournalFileBackend):
-        def append_logs(self, logs: list[dict[str, Any]]) -> None:
-            with file_lock:
-                repair_tail(path)
-                super().append_logs(logs)
-
-    @contextmanager
-    def lock() -> Iterator[None]:
-        with file_lock:
-            yield
-
+    lock_file = folder / ".sqlite.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with file_lock:
-            repair_tail(path)
-        # Optuna asks for `acquire` and `release` only.
-        storage = JournalStorage(Backend(str(path), file_lock))  # type: ignore[arg-type]
-    except OSError as error:
-        raise RunFailed(f"search.storage={path}: {error.strerror}") from None
-    except ValueError as error:
-        raise RunFailed(
-            f"{path}: not readable as a journal ({error}); move it away to start again"
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        database = _open_rdb(url, {})
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(getattr(error, "orig", error))
+        raise UserError(
+            f"search.storage={url}: cannot be opened: {reason.strip().partition(chr(10))[0]}"
         ) from None
-    return Opened(storage, lock)
-
-
-def repair_tail(path: Path) -> None:
-    """Truncate a journal after its last complete line; keep a copy of it as it was.
-
-    A process that is killed while writing leaves an incomplete line. Optuna loads such a journal
-    but cannot continue with it. The caller holds the lock.
-    """
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size == 0:
-                return
-            file.seek(size - 1)
-            if file.read(1) == b"\n":
-                return
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-    except FileNotFoundError:
-        return
-    backup = path.with_name(f"{path.name}.torn-{datetime.now():%Y%m%d-%H%M%S}")
-    shutil.copyfile(path, backup)
-    os.truncate(path, whole)
+    return Opened(_patient(database, 0), lambda: _file_lock(lock_file), _closer(database))
 
 
 @contextmanager
@@ -173,7 +127,8 @@ def _open_postgres(url: str, password: str | None, patience: float) -> Opened:
         user, at, rest = url.partition("@")
         url = f"{user}:{quote(password, safe='')}@{rest}" if at else url
     options = {
-        "connect_args": {"connect_timeout": _CONNECT_SECONDS},
+        # A database without an encoding (SQL_ASCII) would hand over bytes.
+        "connect_args": {"connect_timeout": _CONNECT_SECONDS, "client_encoding": "utf8"},
         "pool_pre_ping": True,
         "pool_size": 2,
     }
@@ -211,8 +166,6 @@ def _closer(database: "RDBStorage") -> Callable[[], None]:
 def _open_rdb(url: str, options: dict[str, Any]) -> "RDBStorage":
     from optuna.storages import RDBStorage
 
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return RDBStorage(url, engine_kwargs=options)
 
 
@@ -253,16 +206,17 @@ def patiently(call: Callable[..., Any], patience: float) -> Callable[..., Any]:
                 if not isinstance(cause, OperationalError | PendingRollbackError):
                     raise
                 if time.monotonic() > deadline:
+                    reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
                     raise StorageLost(
-                        f"search.storage: the connection is lost, and did not come back within "
-                        f"{patience:g} s; finished trials are kept, and the same command resumes it"
+                        f"search.storage: the connection is lost ({reason}), and did not come back "
+                        f"within {patience:g} s"
                     ) from None
             time.sleep(min(1.0, patience))
 
     return patient
 
 
-class StorageLost(RunFailed):
+class StorageLost(MachineFault):
     """The database cannot be reached any more."""
 
 

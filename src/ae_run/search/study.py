@@ -16,16 +16,19 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from ae_run.errors import UserError
+from ae_run import faults
+from ae_run.errors import MachineFault, OutOfMemory, UserError
 from ae_run.run_folder import RunFolder
 from ae_run.saved_config import upgraded_texts
 from ae_run.search import samplers
 from ae_run.search.config import SearchConfig
 from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.space import parse
-from ae_run.search.storage import Opened
+from ae_run.search.storage import Opened, StorageLost
 
 _FAILURES = 5
+_STOPPED = ".stopped"
+"""A file in the folder of a trial that was stopped."""
 
 
 def quiet() -> None:
@@ -128,13 +131,27 @@ class TrialQueue:
         if told.state != state:
             raise UpdateFinishedTrialError
 
+    def put_back(self, trial: optuna.Trial, folder: RunFolder, tried: bool = False) -> None:
+        """Leave a trial waiting that was stopped; `repair` adds the new one.
+
+        Args:
+            trial: which has not ended.
+            folder: its own. An empty file in it says the same, which needs no room on a full disk.
+            tried: count it as if its worker had died.
+        """
+        with suppress(OSError, StorageLost, UpdateFinishedTrialError):
+            if not tried:
+                folder.file(_STOPPED).touch()
+                trial.set_user_attr("stopped", True)
+            self.tell(trial, TrialState.FAIL)
+
     def repair(self, sessions: Sessions) -> int:
         """Fail trials whose worker died, and let them wait again; return how many were failed.
 
         A trial is tried again once after its worker died, and as often as it was stopped.
         """
         trials = self.trials()
-        if not any(self._is_lost(t, sessions) for t in trials) and not _to_repeat(trials):
+        if not any(self._is_lost(t, sessions) for t in trials) and not self._to_repeat(trials):
             return 0
         failed = 0
         with self.opened.lock():
@@ -143,8 +160,8 @@ class TrialQueue:
                     with suppress(UpdateFinishedTrialError):  # another process saw it too
                         self.study.tell(trial.number, None, TrialState.FAIL, skip_if_finished=True)
                         failed += 1
-            for trial in _to_repeat(self.trials()):
-                deaths = trial.user_attrs.get("deaths", 0) + (not trial.user_attrs.get("stopped"))
+            for trial in self._to_repeat(self.trials()):
+                deaths = trial.user_attrs.get("deaths", 0) + (not self._was_stopped(trial))
                 self.study.add_trial(
                     optuna.create_trial(
                         state=TrialState.WAITING,
@@ -166,6 +183,29 @@ class TrialQueue:
         # Version 0.1.0 stored no folder.
         dead = is_dead({"folder": str(self.folder / "trials" / str(trial.number))} | known)
         return sessions.is_silent(known.get("session")) if dead is None else dead
+
+    def _to_repeat(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Failed trials that did not fail by themselves and have no successor yet."""
+        again = {t.user_attrs.get("retry_of") for t in trials}
+        return [
+            t
+            for t in trials
+            if t.state == TrialState.FAIL
+            and not failed_by_itself(t)
+            and "dropped" not in t.user_attrs
+            and t.number not in again
+            and (t.user_attrs.get("deaths", 0) == 0 or self._was_stopped(t))
+        ]
+
+    def _was_stopped(self, trial: FrozenTrial) -> bool:
+        """Whether a trial that has ended was stopped, for which its values are not to blame."""
+        known = trial.user_attrs
+        return (
+            bool(known.get("stopped"))
+            or "owner" not in known  # it had not begun
+            or isinstance(faults.of_reason(known.get("reason", "")), MachineFault)
+            or (self.folder / "trials" / str(trial.number) / _STOPPED).exists()
+        )
 
 
 def open_study(
@@ -215,18 +255,18 @@ def is_hopeless(last: list[FrozenTrial]) -> bool:
     """Whether the first trials, and all that are finished, failed by themselves."""
     finished = [t for t in last if t.state.is_finished()]
     enough = min(_FAILURES, len(last))
-    return len(finished) >= enough and all("reason" in t.user_attrs for t in finished)
+    return len(finished) >= enough and all(map(failed_by_itself, finished))
 
 
-def _to_repeat(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Failed trials that did not fail by themselves and have no successor yet."""
-    again = {t.user_attrs.get("retry_of") for t in trials}
-    return [
-        t
-        for t in trials
-        if t.state == TrialState.FAIL
-        and "reason" not in t.user_attrs
-        and "dropped" not in t.user_attrs
-        and t.number not in again
-        and (t.user_attrs.get("stopped") or t.user_attrs.get("deaths", 0) == 0)
-    ]
+def failed_by_itself(trial: FrozenTrial) -> bool:
+    """Whether a trial's values are to blame for its end.
+
+    Version 0.1.0 stored the machine's faults as reasons, too.
+    """
+    reason = trial.user_attrs.get("reason")
+    if reason is None:
+        return False
+    fault = faults.of_reason(reason)
+    if isinstance(fault, OutOfMemory):
+        return fault.by_values or trial.user_attrs.get("deaths", 0) > 0
+    return fault is None

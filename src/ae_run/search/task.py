@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ae_run import data
+from ae_run import data, faults
 from ae_run.errors import Interrupted, UserError
 from ae_run.job import Job
 from ae_run.search import page, plan, refit, result, storage, study, workers
@@ -10,12 +10,14 @@ from ae_run.search.plan import Plan
 from ae_run.training.interrupts import stop_requests
 
 
-def run(job: Job) -> None:
-    """Search, then train and score the best run.
+def run(job: Job) -> Plan:
+    """Search, then train and score the best run; return what was searched.
 
     Raises:
         UserError: what was asked for cannot be done.
         RunFailed: the storage is lost, or no trial succeeds.
+        MachineFault: the machine lacks space, a permission or the storage.
+        OutOfMemory: there is too little memory.
         Interrupted: a signal asked to stop; the same command resumes.
     """
     from ae_run.training.run import check_fingerprint
@@ -60,8 +62,15 @@ def run(job: Job) -> None:
             end.args = (f"{end}; the same command resumes it",)
             raise
         _finish(search, queue, seconds)
+    except Exception as error:
+        fault = faults.of(error)
+        if fault is None:
+            raise
+        fault.args = (f"{fault}; finished trials are kept, and the same command resumes it",)
+        raise fault from None
     finally:
         opened.close()
+    return search
 
 
 def _finish(search: Plan, queue: study.TrialQueue, seconds: float) -> None:

@@ -5,16 +5,16 @@ import traceback
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from ae_run import data
+from ae_run import data, faults
 from ae_run.config import Config, validate
 from ae_run.data import Dataset
-from ae_run.errors import AeRunError, Interrupted
+from ae_run.errors import AeRunError, Interrupted, MachineFault, OutOfMemory
 from ae_run.recording import Phases, recorded
 from ae_run.run_folder import RunFolder
 from ae_run.search import space
@@ -51,6 +51,8 @@ class Objective:
         Raises:
             TrialPruned: its score is too bad to continue.
             Failed: it ended in an error, which is stored as its reason.
+            MachineFault: the machine lacks what any trial needs.
+            OutOfMemory: there was too little memory for the first time.
             Interrupted: a signal asked to stop.
             UpdateFinishedTrialError: another process has finished it.
             StorageLost: the database cannot be reached any more.
@@ -62,10 +64,11 @@ class Objective:
         except (TrialPruned, StorageLost, UpdateFinishedTrialError):
             raise
         except (Interrupted, KeyboardInterrupt) as stop:
-            with suppress(UpdateFinishedTrialError):
-                trial.set_user_attr("stopped", True)
             raise Interrupted("stopped", getattr(stop, "exit_code", 130) - 128) from None
         except Exception as error:
+            fault = faults.of(error)
+            if isinstance(fault, MachineFault) or _may_fit(fault, trial):
+                raise fault from None
             trial.set_user_attr("reason", _reason(error))
             if not isinstance(error, AeRunError):  # no message was written for it
                 with suppress(OSError):
@@ -203,6 +206,12 @@ def _reason(error: Exception) -> str:
     if isinstance(error, AeRunError):
         return text
     return f"{type(error).__name__}: {text}"
+
+
+def _may_fit(fault: AeRunError | None, trial: optuna.Trial) -> TypeGuard[OutOfMemory]:
+    """Whether the trial may have had too little memory because of others on this machine."""
+    tried = trial.user_attrs.get("deaths", 0)
+    return isinstance(fault, OutOfMemory) and not fault.by_values and not tried
 
 
 def _free_memory(error: Exception) -> None:

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,17 @@ import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from ae_run import processes
+from ae_run import faults, processes
 from ae_run.data import Dataset, Images, Part
-from ae_run.errors import AeRunError, Interrupted
+from ae_run.errors import AeRunError, Interrupted, OutOfMemory
 from ae_run.run_folder import RunFolder
 from ae_run.schema import Schema
 from ae_run.search import storage, study
 from ae_run.search.config import SearchConfig
+from ae_run.search.storage import StorageLost
 
-DONE, STORAGE_LOST, BROKEN = 0, 3, 4
+DONE, STORAGE_LOST, BROKEN, LACKING = 0, 3, 4, 5
 """Exit codes."""
-_IMAGES, _SPLITS = "images.npy", ("train", "validation")
 _FACTS = ("class_names", "skipped", "twins", "fingerprint", "mean_pixel")
 
 
@@ -78,7 +77,9 @@ class Worker:
 
         Raises:
             StorageLost: the database cannot be reached any more.
-            Interrupted: a signal asked to stop; the trial will be run again.
+            MachineFault: the machine lacks what any trial needs; this one waits again.
+            OutOfMemory: likewise for memory.
+            Interrupted: a signal asked to stop; the trial waits again.
         """
         with self._queue.take(self._order.session) as taken:
             if taken is None:
@@ -89,6 +90,16 @@ class Worker:
             except UpdateFinishedTrialError:  # by another process, which took this one for dead
                 search = RunFolder(self._order.folder)
                 search.log(f"trial {trial.number} was given up by another process")
+            except (Interrupted, StorageLost):
+                self._queue.put_back(trial, folder)
+                raise
+            except Exception as error:
+                fault = faults.of(error)
+                if fault is None:
+                    raise
+                # A trial that needs more memory than there is must not stop every search.
+                self._queue.put_back(trial, folder, tried=isinstance(fault, OutOfMemory))
+                raise fault from None
         return True
 
     def _run(self, trial: optuna.Trial, folder: RunFolder) -> None:
@@ -100,10 +111,6 @@ class Worker:
             self._queue.tell(trial, TrialState.PRUNED)
         except Failed:
             self._queue.tell(trial, TrialState.FAIL)
-        except Interrupted:
-            with suppress(UpdateFinishedTrialError):
-                self._queue.tell(trial, TrialState.FAIL)
-            raise
         else:
             self._queue.tell(trial, TrialState.COMPLETE, values)
 
@@ -119,27 +126,27 @@ def _none_of(part: Part) -> Part:
 
 def save_images(dataset: Dataset, folder: Path) -> None:
     """Write a data set without its test split, for `load_images` in another process."""
-    images = dataset.train.images  # validation is another index over the same array
-    images.link(folder / _IMAGES)
-    for name in _SPLITS:
-        part: Part = getattr(dataset, name)
-        np.savez(folder / f"{name}.npz", rows=part.images.rows, labels=part.labels)
-    facts = {name: getattr(dataset, name) for name in _FACTS} | {"streamed": images.streamed}
+    train, validation = dataset.train, dataset.validation
+    parts = {"train": train.images, "validation": validation.images, "grey": dataset.grey}
+    for name, images in parts.items():
+        if images is not None:
+            (folder / name).mkdir()
+            images.save(folder / name)
+    np.savez(folder / "labels.npz", train=train.labels, validation=validation.labels)
+    facts = {name: getattr(dataset, name) for name in _FACTS}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load_images(folder: Path) -> Dataset:
     """The data set that `save_images` wrote; all processes share one copy in memory."""
     facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    # Copy-on-write: torch.from_numpy needs a writable array.
-    array, streamed = np.load(folder / _IMAGES, mmap_mode="c"), facts.pop("streamed")
-    parts = []
-    for name in _SPLITS:
-        with np.load(folder / f"{name}.npz") as split:
-            parts.append(Part(Images(array, split["rows"], streamed), split["labels"]))
+    with np.load(folder / "labels.npz") as labels:
+        train, validation = (
+            Part(Images.load(folder / name), labels[name]) for name in ("train", "validation")
+        )
+    grey = Images.load(folder / "grey") if (folder / "grey").exists() else None
     facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
-    train, validation = parts
-    return Dataset(train, validation, _none_of(train), **facts)
+    return Dataset(train, validation, _none_of(train), grey=grey, **facts)
 
 
 def main() -> int:
@@ -156,10 +163,14 @@ def main() -> int:
         return DONE
     except AeRunError as error:
         print(storage.hide(str(error), order.password), file=sys.stderr, flush=True)
-        return STORAGE_LOST if isinstance(error, storage.StorageLost) else BROKEN
-    except Exception:
-        print(storage.hide(traceback.format_exc(), order.password), file=sys.stderr, flush=True)
-        return BROKEN
+        if isinstance(error, StorageLost):
+            return STORAGE_LOST
+        return BROKEN if faults.of(error) is None else LACKING
+    except Exception as error:
+        fault = faults.of(error)
+        text = traceback.format_exc() if fault is None else str(fault)
+        print(storage.hide(text, order.password), file=sys.stderr, flush=True)
+        return BROKEN if fault is None else LACKING
     return DONE
 
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ae_run import processes
 from ae_run.data import Dataset
-from ae_run.errors import Interrupted, RunFailed, UserError
+from ae_run.errors import Interrupted, MachineFault, RunFailed, UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import study, worker
 from ae_run.search.plan import Plan
@@ -58,6 +58,7 @@ class Workers:
 
         Raises:
             RunFailed: workers keep dying, the storage is lost, or the first trials all failed.
+            MachineFault: the machine lacks what any trial needs.
             Interrupted: a signal asked to stop.
         """
         options = self._plan.options
@@ -83,8 +84,9 @@ class Workers:
         finally:
             progress.close()
             if not lost:  # what was stopped waits again, and all time counts
-                self._sessions.beat()
-                self._queue.repair(self._sessions)
+                with suppress(OSError):  # on a full disk, the next start does it
+                    self._sessions.beat()
+                    self._queue.repair(self._sessions)
         return self._sessions.elapsed()
 
     def _loop(self, progress: SearchProgress) -> None:
@@ -178,6 +180,8 @@ class Workers:
                 continue
             if code == worker.STORAGE_LOST:
                 raise StorageLost(text.strip().splitlines()[-1])
+            if code == worker.LACKING:
+                raise MachineFault(text.strip().splitlines()[-1])
             done = sum(t.state.is_finished() for t in trials)
             if done > self._done_at_crash:
                 self._crashes.clear()

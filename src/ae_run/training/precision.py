@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
+from ae_run.config import TrainConfig
 from ae_run.processes import usable_cores
+from ae_run.training.length import known_epochs
 
 WIDE = 64
 """Convolution channels from which bfloat16 is faster on a CPU that supports it (measured)."""
@@ -12,14 +14,16 @@ SMALL = 200_000
 """Training images times epochs below which a run uses one thread."""
 
 
-def threads(images: int, epochs: int, device: torch.device) -> int:
-    """CPU threads of a run without `train.threads`: one for a small run, else torch's default.
+def threads(settings: TrainConfig, images: int, device: torch.device) -> int:
+    """CPU threads of a run: `train.threads`, else one for a small run, else torch's default.
 
     A second thread gains a small run a few seconds; but where several processes share the
     cores, each waiting for its own threads, it costs all of them a factor of ten. Torch counts
     the machine's cores, of which a container may use only a part.
     """
-    small = device.type == "cpu" and images * epochs < SMALL
+    if settings.threads is not None:
+        return settings.threads
+    small = device.type == "cpu" and images * known_epochs(settings) < SMALL
     return 1 if small else min(_DEFAULT_THREADS, usable_cores())
 
 

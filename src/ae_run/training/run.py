@@ -70,11 +70,7 @@ def start(
     if folder is not None and folder.has("run.json"):
         known = folder.read_json("run.json")
         check_fingerprint(folder, dataset)
-    threads = (
-        known.get("threads")
-        or config.train.threads
-        or precision.threads(len(dataset.train), known_epochs(config.train), device)
-    )
+    threads = known.get("threads") or precision.threads(config.train, len(dataset.train), device)
     torch.set_num_threads(threads)
     torch.manual_seed(derive_seed(config.seed, "init"))
     model = models.build(config.model, dataset.image_shape, dataset.mean_pixel)
@@ -85,7 +81,7 @@ def start(
     if len(dataset.validation):
         _check_monitor(run)
     if folder is None:
-        run.folder = folder = RunFolder.create(config.run_dir, label)
+        run.folder = folder = RunFolder.create(config.run_dir, label, config.name)
         folder.write_yaml("config.yaml", config.dump())
         text = "".join(f"{override}\n" for override in overrides)
         folder.file("overrides.txt").write_text(text, encoding="utf-8")
