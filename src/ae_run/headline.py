@@ -133,8 +133,21 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
             lines.append(f"{block.name}, as in training" if block is found[0] else block.name)
         for label, mine, cells in rows(block, columns, replicas):
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
+        if block is found[0] and (best := best_denoiser(metrics)):
+            lines.append(best)
     lines += wrap(metrics.get("no_density", ""), _LABEL + _OWN + 3 * _OTHER)
     return "\n".join(lines)
+
+
+def best_denoiser(metrics: Scores) -> str | None:
+    """The PSNR of the best classical denoiser beside the run's, on the same images, as a line."""
+    known = metrics.get("denoisers")
+    if not known:
+        return None
+    best, own = known[known["best"]]["psnr_db"], known["model"]["psnr_db"]
+    name = known["best"].replace("_", " ")
+    text = f"PSNR {best:.3g} dB, this run {own:.3g} dB ({known['n']:,} images)"
+    return f"{'  ' + name:<{_LABEL}}{text}"
 
 
 def baselines(found: Sequence[Block], metrics: Scores) -> dict[str, str]:

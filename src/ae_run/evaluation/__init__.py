@@ -21,6 +21,7 @@ from ae_run.evaluation import (
     baselines,
     codes,
     convergence,
+    denoisers,
     examples,
     likelihood,
     probes,
@@ -73,6 +74,7 @@ def _count(config: Config) -> int:
     options = config.evaluate
     optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
     others = [*optional, None if config.corruption.name == "none" else config.corruption]
+    others.append(None if config.corruption.name == "none" else options.denoisers)
     named = len(robustness.curves(config)) + len(options.tsne)
     return 2 + sum(other is not None for other in others) + named
 
@@ -104,6 +106,12 @@ def _evaluate(
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
             per_image |= _prefixed("denoising", more)
+    if config.corruption.name != "none" and options.denoisers is not None:
+        with part("classical denoisers"):
+            shown = min(2 * options.grid, len(images))
+            scores, pictures = denoisers.compare(config, model, dataset, images, shown)
+            metrics["denoisers"] = scores
+            per_image |= _prefixed("denoisers", pictures)
     metrics["robustness"] = {}
 
     arrays = {"class_names": np.array(dataset.class_names), **per_image}

@@ -26,7 +26,7 @@ def _scores(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers in the metrics by dotted path, except baselines, which depend on no seed."""
     scores: dict[str, float] = {}
     for key, value in metrics.items():
-        if key in ("baseline", "input"):
+        if key in ("baseline", "input", "denoisers"):
             continue
         if isinstance(value, Mapping):
             scores |= _scores(value, f"{prefix}{key}.")

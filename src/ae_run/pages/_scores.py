@@ -150,6 +150,8 @@ def score_tables(run: RunData) -> list[Table]:
     tables = [_seeds(run.replicas)] if run.replicas else []
     if metrics:
         tables.append(_image_scores(run))
+    if known := metrics.get("denoisers"):
+        tables.append(_denoisers(known))
     nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
     if nats:
         if "active_units" in metrics:
@@ -188,6 +190,24 @@ def _image_scores(run: RunData) -> Table:
     return Table("Reconstruction", note, ["score", *columns], rows)
 
 
+def _denoisers(known: Mapping[str, Any]) -> Table:
+    """The model beside classical denoisers."""
+    rows = []
+    for name, scores in known.items():
+        if not isinstance(scores, Mapping):
+            continue
+        options = [f"{key} {number(scores[key])}" for key in scores if key not in _IMAGE_SCORES]
+        title = "this model" if name == "model" else ", ".join([name.replace("_", " "), *options])
+        rows.append([title, *(number(scores.get(key)) for key in _IMAGE_SCORES)])
+    tuned = "their parameters are chosen on validation images" if known["tuned_on"] else "untuned"
+    note = (
+        f"Filters that know nothing of the data set, on the first {known['n']:,} test images under "
+        f"the corruption used in training; {tuned}."
+    )
+    header = ["by", *(_name(key, unit=True) for key in _IMAGE_SCORES)]
+    return Table("Classical denoisers", note, header, rows)
+
+
 def _seeds(replicas: Mapping[str, Any]) -> Table:
     seeds = replicas["seeds"]
     rows = [
@@ -204,6 +224,9 @@ def _robustness(key: str, curve: Mapping[str, Any]) -> Table:
     for key in (key for key in SCORES if key in curve):
         header.append(_name(key, unit=True))
         columns.append(list(curve[key]))
+        if f"pca_{key}" in curve:
+            header.append(f"{_name(key, unit=True)} of PCA")
+            columns.append(list(curve[f"pca_{key}"]))
         if f"input_{key}" in curve:
             header.append(f"{_name(key, unit=True)} of the input")
             # Without noise a ratio in decibels has no bound.
