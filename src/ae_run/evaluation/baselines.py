@@ -8,12 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-<<<<<<< HEAD
 from ae_run.data import Images, Part
-=======
-from ae_run.data import Part
 from ae_run.evaluation.image_scores import image_scores
->>>>>>> main
 from ae_run.images import DeviceImages
 from ae_run.meter import Meter
 from ae_run.models import mse
