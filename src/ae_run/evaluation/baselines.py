@@ -120,19 +120,10 @@ def baselines(pca: Pca, test: DeviceImages, batch_size: int) -> dict[str, dict[s
     """
     of_pca, of_mean = Meter(), Meter()
     for target in test.batches(batch_size):
-<<<<<<< HEAD
-        mean = pca.mean.reshape(target.shape[1:])
-        meter.add({"pca": mse(pca.reconstruct(target), target), "mean": mse(mean, target)})
-    means = meter.means()
-    used = {} if pca.images is None else {"images": pca.images}
-    return {
-        "pca": {"mse": means["pca"], "components": len(pca.components), **used},
-        "mean": {"mse": means["mean"]},
-=======
         of_pca.add(image_scores(pca.reconstruct(target), target))
         of_mean.add({"mse": mse(pca.mean.reshape(target.shape[1:]), target)})
+    used = {} if pca.images is None else {"images": pca.images}
     return {
-        "pca": {**of_pca.means(), "components": len(pca.components)},
+        "pca": {**of_pca.means(), "components": len(pca.components), **used},
         "mean": of_mean.means(),
->>>>>>> main
     }
