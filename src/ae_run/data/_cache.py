@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from ae_run.data import Images, Source, _files, cache_dir
+from ae_run.data._mapped import COMPLETE
 from ae_run.errors import UserError
 from ae_run.processes import available_memory
 from ae_run.run_folder import write_bytes
@@ -26,7 +27,7 @@ Arrays = dict[str, np.ndarray]
 
 _CHECKED = 1 << 28  # bytes: an entry up to this size has its checksums verified when it is opened
 _ABANDONED = 7 * 24 * 3600  # seconds after which an unfinished entry is deleted
-_PROGRESS, _COMPLETE = "progress.json", "complete.json"
+_PROGRESS = "progress.json"
 
 
 def digest(files: Iterable[Path], *options: object) -> str:
@@ -207,7 +208,7 @@ class _FileSink(Sink):
             for array in self._growing.values():
                 array.complete()
             sums = {name: array.checksum for name, array in self._growing.items()}
-            write_bytes(self._folder / _COMPLETE, json.dumps(sums).encode())
+            write_bytes(self._folder / COMPLETE, json.dumps(sums).encode())
             with suppress(FileNotFoundError):
                 (self._folder / _PROGRESS).unlink()
             shutil.rmtree(path, ignore_errors=True)  # a corrupt entry
@@ -283,7 +284,7 @@ def _delete_abandoned(folder: Path) -> None:
 def _read(path: Path) -> Arrays | None:
     """The arrays of an entry, or None if it is missing, incomplete or corrupt."""
     try:
-        sums: dict[str, int] = json.loads((path / _COMPLETE).read_bytes())
+        sums: dict[str, int] = json.loads((path / COMPLETE).read_bytes())
         # Copy-on-write: torch.from_numpy needs a writable array.
         arrays = {name: np.load(path / f"{name}.npy", mmap_mode="c") for name in sums}
         checked = sum(array.nbytes for array in arrays.values()) <= _CHECKED

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ae_run.data import cache_dir
 from ae_run.data._binary import binarized
+from ae_run.data._mapped import COMPLETE
 from ae_run.data._types import Part
 from ae_run.run_folder import write_bytes
 
@@ -53,8 +53,8 @@ def _memo(draw_seed: int | None, *parts: Part) -> Path | None:
             whole.update(repr(array.shape).encode())
             whole.update(np.ascontiguousarray(array).data)
         folder = part.images.file.parent
-    inside = folder.is_relative_to(cache_dir() / "decoded")
-    return folder / f"facts-v{_VERSION}-{whole.hexdigest()[:24]}.json" if inside else None
+    in_cache = (folder / COMPLETE).is_file()
+    return folder / f"facts-v{_VERSION}-{whole.hexdigest()[:24]}.json" if in_cache else None
 
 
 def _found(draw_seed: int | None, train: Part, validation: Part, test: Part) -> Facts:

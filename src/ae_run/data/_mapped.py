@@ -14,6 +14,8 @@ import numpy as np
 from ae_run.data._binary import binarized
 from ae_run.errors import UserError
 
+COMPLETE = "complete.json"
+"""The file by which a folder of the cache is known to hold all images."""
 BLOCK_BYTES = 1 << 24
 """Pixels of images that are looked at together: floats of all would fill the memory."""
 
