@@ -65,7 +65,7 @@ def available_memory() -> int:
         return _windows_memory()
     if sys.platform == "darwin":
         return (memory() or 0) // 2  # what is free is not told without a program
-    lines = Path("/proc/meminfo").read_text().splitlines()
+    lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
     (available,) = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     return min([available * 1024, *_left_in_cgroups()])
 
@@ -95,7 +95,7 @@ def _left_in_cgroups(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")
     The system gives back the pages of files when memory gets short, so only the others count.
     """
     try:
-        entries = [line.split(":", 2) for line in own.read_text().splitlines()]
+        entries = [line.split(":", 2) for line in own.read_text("utf-8").splitlines()]
     except OSError:
         return []
     left = []
@@ -111,8 +111,8 @@ def _left_in_cgroups(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")
             if not folder.is_relative_to(base):
                 break
             with suppress(OSError, ValueError, KeyError):  # no limit here, or not visible
-                most = int((folder / limit).read_text())
-                lines = (folder / "memory.stat").read_text().splitlines()
+                most = int((folder / limit).read_text("utf-8"))
+                lines = (folder / "memory.stat").read_text("utf-8").splitlines()
                 left.append(max(0, most - int(dict(line.split() for line in lines)[used])))
     return left
 
