@@ -157,12 +157,6 @@ def test_the_density_is_the_mean_over_all_test_images_in_nats_with_its_standard_
     assert metrics["log_likelihood_samples"] == 5
 
 
-def test_units_are_active_whose_mean_varies_by_more_than_a_hundredth():
-    means = torch.zeros(100, 4)
-    means[::2, 0], means[:, 1], means[::2, 2] = 0.19, 5.0, 0.21  # variances 0.009, 0, 0.011
-    assert likelihood.active_units(means) == 1
-
-
 def test_a_bernoulli_likelihood_of_grey_pixels_is_no_density():
     model = Linear()
     grey, binary = (Images(np.full((2, 1, 8, 8), pixel, np.uint8)) for pixel in (7, 255))

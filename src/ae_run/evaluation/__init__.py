@@ -22,6 +22,7 @@ from ae_run.evaluation import (
     codes,
     convergence,
     denoisers,
+    dimensions,
     examples,
     likelihood,
     probes,
@@ -31,7 +32,7 @@ from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.latent import latent_arrays, prior_codes
+from ae_run.evaluation.latent import latent_arrays, prior_codes, traversals
 from ae_run.evaluation_config import ProbeConfig
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
@@ -77,7 +78,7 @@ def _count(config: Config) -> int:
     others = [*optional, None if config.corruption.name == "none" else config.corruption]
     others.append(None if config.corruption.name == "none" else options.denoisers)
     named = len(robustness.curves(config)) + len(options.tsne)
-    return 2 + sum(other is not None for other in others) + named
+    return 3 + (options.latent is not None) + sum(other is not None for other in others) + named
 
 
 def _evaluate(
@@ -175,18 +176,20 @@ def _from_codes(
         test = Codes.of(model, dataset.open_test(), images, options.batch_size)
         shown = test.first(options.points)
         arrays = _drawn_codes(config, shown, dataset.open_test().images)
-        if model.likelihood is not None:
-            metrics["active_units"] = likelihood.active_units(test.z)
+
+    @cache  # several parts look at the same codes
+    def train_codes() -> Codes:
+        images = DeviceImages(dataset.train.images, device)
+        return Codes.of(model, dataset.train, images, options.batch_size)
+
+    with part("code dimensions"):
+        found = dimensions.scores(model, images, test, train_codes, options.batch_size)
+        metrics |= found
     for dims in options.tsne:
         with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
         if embedding is not None:
             arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": shown.labels.numpy()}
-
-    @cache  # the latent space and the probe look at the same codes
-    def train_codes() -> Codes:
-        images = DeviceImages(dataset.train.images, device)
-        return Codes.of(model, dataset.train, images, options.batch_size)
 
     if options.latent is not None:
         with part("latent space"):
@@ -199,6 +202,12 @@ def _from_codes(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
             arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
+        with part("Jacobian of the encoder"):
+            more, more_arrays = dimensions.encoder_scores(model, images, test)
+            metrics["latent"] |= more
+            arrays |= more_arrays
+            order = dimensions.importance(test, found.get("kl_per_dim"))
+            arrays |= traversals(options.latent, model, train, order, config.seed)
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
             scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)

@@ -1,9 +1,8 @@
-"""Scores of models that bound log p(x): test log-likelihood and active units."""
+"""Scores of models that bound log p(x): the test log-likelihood, and its note."""
 
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ae_run.config import Config
 from ae_run.data import Images
@@ -12,9 +11,6 @@ from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
 from ae_run.randomness import derive_seed
-
-ACTIVE = 0.01
-"""A unit is active if its posterior mean varies by more than this over the test images."""
 
 
 def log_likelihood(
@@ -55,11 +51,3 @@ def no_density(model: Autoencoder, images: Images) -> dict[str, str]:
     if all(((block == 0) | (block == 255)).all() for block in images.blocks()):
         return {}
     return {"no_density": NO_DENSITY}
-
-
-def active_units(means: Tensor) -> int:
-    """How many dimensions of the posterior means (N, d) vary by more than `ACTIVE`.
-
-    Burda et al. 2016, "Importance weighted autoencoders", section 5.2.
-    """
-    return int((means.double().var(0, correction=0) > ACTIVE).sum())
