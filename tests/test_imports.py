@@ -19,7 +19,7 @@ ORDER = (
     *("headline", "progress", "randomness", "devices", "processes", "process_state", "faults"),
     *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
     *("composition", "drawing", "figures", "pages", "training"),
-    *("evaluation", "scoring", "recording", "task_table", "job", "comparison", "check"),
+    *("evaluation", "scoring", "recording", "task_table", "job", "loggers", "comparison", "check"),
     *("tasks", "search", "reports", "sweep", "key_docs", "key_help", "help_page", "arguments"),
     *("completion", "api", "cli"),
 )
