@@ -65,7 +65,7 @@ _UNINSTALL = {
     "fish": "complete -e -c ae-run; functions -e __ae_run",
 }
 _INTERNAL = ("worker",)
-_FOLDERS = ("run", "runs", "resume", "run_dir", "train.init_from")
+_FOLDERS = ("code", "run", "runs", "resume", "run_dir", "train.init_from")
 
 
 def run(args: Sequence[str]) -> str:
@@ -103,6 +103,12 @@ def words(line: str) -> list[str]:
     if last in ("--config-dir", "-cd"):
         return _paths(word, folders=True)
     args, extra = arguments.config_dirs(before)
+    args, code = arguments.own_code(args)
+    with components.using(code):
+        return _words(word, last, args, extra)
+
+
+def _words(word: str, last: str, args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     if word.startswith("--config-dir="):
         found = _after("--config-dir=", _paths(word.partition("=")[2], folders=True))
     elif last in arguments.FLAG_VALUES:
