@@ -55,7 +55,7 @@ class TrainConfig(Schema):
     clip_norm: Annotated[float, Field(gt=0)] | None
     patience: Positive | None
     min_delta: Annotated[float, Field(ge=0)]
-    monitor: Literal["auto", "mse", "nelbo"]
+    monitor: Literal["auto", "mse", "nelbo", "niwae"]
     precision: Literal["auto", "float32", "bfloat16", "float64"]
     threads: Positive | None
     plateau: PlateauConfig | None
@@ -117,6 +117,11 @@ class Config(Schema):
             raise ValueError(
                 f"train.patience={self.train.patience}: early stopping needs validation images, "
                 "but data.validation_fraction=0; set train.patience=null or a fraction above 0"
+            )
+        if self.data.binarize == "sample" and getattr(self.corruption, "rescale", False):
+            raise ValueError(
+                "corruption.rescale=true: measures the noisy images of a whole split, but "
+                "data.binarize=sample draws new ones in each epoch; use data.binarize=fixed"
             )
         if self.seed + self.train.replicas > 2**32:
             raise ValueError(

@@ -108,6 +108,7 @@ class EvaluateConfig(Schema):
     points: Positive
     robustness: dict[str, RobustnessConfig] | None
     own_levels: Levels
+    denoisers: Positive | None
     latent: LatentConfig | None
     probe: ProbeConfig | None
     convergence: ConvergenceConfig | None

@@ -6,17 +6,24 @@ beside the baselines that saw the same. Reads `metrics.json` and `replicas.json`
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 Scores = Mapping[str, Any]
 
 _ROWS = {
     "nelbo": ("negative ELBO", ".2f", " nats"),
+    "niwae": ("negative IWAE bound", ".2f", " nats"),
+    "log_likelihood": ("log p(x)", ".2f", " nats"),
     "mse": ("MSE", ".5f", ""),
     "psnr_db": ("PSNR", ".3g", " dB"),
     "snr_db": ("SNR", ".3g", " dB"),
     "ssim": ("SSIM", ".3g", ""),
 }
+NO_DENSITY = (
+    "The bounds and log p(x) are no density: the likelihood is Bernoulli and the pixels are grey; "
+    "data.binarize=fixed or sample makes them binary."
+)
 _LABEL, _OWN, _OTHER = 24, 20, 12
 """Widths of the columns; together they fit into 80 characters."""
 _COLUMNS = {"pca": "PCA-{components}", "mean": "mean image", "input": "the input"}
@@ -126,7 +133,21 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
             lines.append(f"{block.name}, as in training" if block is found[0] else block.name)
         for label, mine, cells in rows(block, columns, replicas):
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
+        if block is found[0] and (best := best_denoiser(metrics)):
+            lines.append(best)
+    lines += wrap(metrics.get("no_density", ""), _LABEL + _OWN + 3 * _OTHER)
     return "\n".join(lines)
+
+
+def best_denoiser(metrics: Scores) -> str | None:
+    """The PSNR of the best classical denoiser beside the run's, on the same images, as a line."""
+    known = metrics.get("denoisers")
+    if not known:
+        return None
+    best, own = known[known["best"]]["psnr_db"], known["model"]["psnr_db"]
+    name = known["best"].replace("_", " ")
+    text = f"PSNR {best:.3g} dB, this run {own:.3g} dB ({known['n']:,} images)"
+    return f"{'  ' + name:<{_LABEL}}{text}"
 
 
 def baselines(found: Sequence[Block], metrics: Scores) -> dict[str, str]:

@@ -10,8 +10,10 @@ from typing import Any
 
 _AT_ROOT: dict[str, Any] = {"name": None, "tags": [], "notes": None, "runs": None}
 _ADDED: dict[str, dict[str, Any]] = {
+    "data": {"binarize": "none"},
     "train": {"plateau": None, "init_from": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
+    "evaluate": {"denoisers": None},
     "evaluate.latent": {"spread_steps": []},
     "evaluate.convergence": {"marks": []},
     "evaluate.probe": {
@@ -22,6 +24,7 @@ _ADDED: dict[str, dict[str, Any]] = {
     "evaluate.probe.mlp": {"standardize": True, "keep": "best", "output": "logits"},
 }
 _GAUSSIAN = {"fixed": False, "rescale": False}
+_VAE = {"objective": "elbo", "importance_samples": 1}
 _WITH_OUTPUT_BIAS = ("conv_ae", "dense_ae", "contractive", "vae")
 
 
@@ -44,6 +47,8 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
     model = config.get("model")
     if isinstance(model, dict) and model.get("name") in _WITH_OUTPUT_BIAS:
         model.setdefault("output_bias", -1.5)
+    if isinstance(model, dict) and model.get("name") == "vae":
+        config["model"] = _VAE | model
     return config
 
 
@@ -58,6 +63,10 @@ def upgraded_texts(saved: Mapping[str, str]) -> dict[str, str]:
         added |= {f"train.{key}": value for key, value in _ADDED["train"].items()}
     if saved.get("model.name") in _WITH_OUTPUT_BIAS:
         added["model.output_bias"] = -1.5
+    if "data.name" in saved:
+        added |= {f"data.{key}": value for key, value in _ADDED["data"].items()}
+    if saved.get("model.name") == "vae":
+        added |= {f"model.{key}": value for key, value in _VAE.items()}
     if saved.get("corruption.name") == "gaussian":
         added |= {f"corruption.{key}": value for key, value in _GAUSSIAN.items()}
     if "encoder" in saved:

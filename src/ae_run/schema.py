@@ -61,6 +61,7 @@ class DataConfig(ComponentConfig):
     limit: Positive | None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    binarize: Literal["none", "fixed", "sample"]
     suggested_steps: Positive
 
 

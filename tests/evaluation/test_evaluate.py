@@ -9,7 +9,7 @@ from evaluation_helpers import CPU, Function, Linear, WithPrior, make_dataset
 from helpers.configs import configured
 
 from ae_run.errors import RunFailed
-from ae_run.evaluation import evaluate
+from ae_run.evaluation import evaluate, likelihood
 from ae_run.run_folder import RunFolder
 from ae_run.training import snapshots
 
@@ -147,12 +147,30 @@ def test_a_score_that_no_image_has_is_null(run):
     assert metrics["snr_db"] is None
 
 
-def test_the_density_is_in_nats_over_the_images_used(run):
+def test_the_density_is_the_mean_over_all_test_images_in_nats_with_its_standard_error(run):
     metrics, _ = run("evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior())
-    images = make_dataset().open_test().images[:10] / 255
-    assert metrics["log_likelihood"] == pytest.approx(-images.sum() / 10, rel=1e-4)
-    assert metrics["log_likelihood_n"] == 10
+    each = -(make_dataset().open_test().images / 255).sum((1, 2, 3))
+    assert metrics["log_likelihood"] == pytest.approx(each.mean(), rel=1e-4)
+    assert metrics["log_likelihood_se"] == pytest.approx(each.std(ddof=1) / 5, rel=1e-4)
+    assert metrics["log_likelihood_n"] == len(each) == 25
     assert metrics["log_likelihood_samples"] == 5
+
+
+def test_units_are_active_whose_mean_varies_by_more_than_a_hundredth():
+    means = torch.zeros(100, 4)
+    means[::2, 0], means[:, 1], means[::2, 2] = 0.19, 5.0, 0.21  # variances 0.009, 0, 0.011
+    assert likelihood.active_units(means) == 1
+
+
+def test_a_bernoulli_likelihood_of_grey_pixels_is_no_density():
+    model = Linear()
+    grey, binary = np.full((2, 1, 8, 8), 7, np.uint8), np.full((2, 1, 8, 8), 255, np.uint8)
+    assert not likelihood.no_density(model, grey)
+    model.likelihood = "gaussian"
+    assert not likelihood.no_density(model, grey)
+    model.likelihood = "bernoulli"
+    assert "data.binarize" in likelihood.no_density(model, grey)["no_density"]
+    assert not likelihood.no_density(model, binary)
 
 
 def test_a_model_without_a_density_has_no_log_likelihood(run):

@@ -35,7 +35,14 @@ def losses(rows):
     return [(row["train_total"], row["validation_mse"]) for row in rows]
 
 
-@pytest.mark.parametrize("options", [(), ("corruption=gaussian", "model.dropout=0.2")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("corruption=gaussian", "model.dropout=0.2"),
+        ("data.binarize=sample",),
+    ],
+)
 def test_replayed_steps_are_the_same_as_steps_taken_one_by_one(options, monkeypatch):
     plain = losses(fit(make("a", *options)))
     tape = Tape()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ae_run.data._binary import binarized
 from ae_run.data._types import Dataset, Part, Source
 from ae_run.errors import UserError
 from ae_run.schema import DataConfig
@@ -52,10 +53,10 @@ def hold_out(
 
 
 def split(source: Source, config: DataConfig) -> Dataset:
-    """Order, limit and split a source.
+    """Order, limit and split a source, and make it binary if asked to.
 
     Train and validation share one seeded order, validation first; test has its own.
-    `config.limit` keeps a prefix of both orders.
+    `config.limit` keeps a prefix of both orders. Duplicates are those of the source.
 
     Raises:
         UserError: a split that must not be empty would be.
@@ -67,14 +68,22 @@ def split(source: Source, config: DataConfig) -> Dataset:
     validation = _take(source.images, source.labels, order[:n_validation])
     train = _take(source.images, source.labels, order[n_validation:])
     test = _take(source.test_images, source.test_labels, test_order)
+    twins, grey = _twins(train, validation, test), None
+    if config.binarize != "none":
+        grey = train.images if config.binarize == "sample" else None
+        train, validation, test = (
+            Part(binarized(part.images, config.split_seed), part.labels)
+            for part in (train, validation, test)
+        )
     return Dataset(
         train=train,
         validation=validation,
         _test=test,
         class_names=source.class_names,
         skipped=source.skipped,
-        twins=_twins(train, validation, test),
+        twins=twins,
         fingerprint=_fingerprint((train, validation, test)),
+        grey=grey,
     )
 
 

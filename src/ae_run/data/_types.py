@@ -44,6 +44,8 @@ class Dataset:
     """Exact duplicates across splits: how many images of one split also occur in another."""
     fingerprint: str
     """Hex digest of all splits, in order."""
+    grey: np.ndarray | None = None
+    """The images that `train` was drawn from, where training draws them anew in each epoch."""
 
     def open_test(self) -> Part:
         """The test split; never to be called by code that trains, tunes or selects."""

@@ -12,6 +12,7 @@ SCORES = {
     "kl": ("KL divergence", NATS),
     "nelbo": ("negative ELBO", NATS),
     "nelbo_at_mean": ("negative ELBO at the mean code", NATS),
+    "niwae": ("negative importance-weighted bound", NATS),
     "log_likelihood": ("log p(x), importance-weighted", NATS),
     "total": ("total loss", ""),
     "layer_mse": ("mean squared error of the layer", ""),

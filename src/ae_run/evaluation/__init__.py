@@ -17,7 +17,16 @@ from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Dataset, Part
 from ae_run.errors import RunFailed
-from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
+from ae_run.evaluation import (
+    baselines,
+    codes,
+    convergence,
+    denoisers,
+    examples,
+    likelihood,
+    probes,
+    robustness,
+)
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import image_scores
@@ -65,6 +74,7 @@ def _count(config: Config) -> int:
     options = config.evaluate
     optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
     others = [*optional, None if config.corruption.name == "none" else config.corruption]
+    others.append(None if config.corruption.name == "none" else options.denoisers)
     named = len(robustness.curves(config)) + len(options.tsne)
     return 2 + sum(other is not None for other in others) + named
 
@@ -87,13 +97,21 @@ def _evaluate(
         pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
         metrics["baseline"] = baselines.baselines(pca, images, size)
+        metrics |= likelihood.no_density(model, test.images)
     if options.log_likelihood_samples is not None:
-        with part("log-likelihood"):
-            metrics |= _log_likelihood(config, model, images)
+        count = options.log_likelihood_samples
+        with part(f"log p(x) of {len(images):,} images, {count:,} samples each"):
+            metrics |= likelihood.log_likelihood(model, images, count, config, part)
     if config.corruption.name != "none":
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
             per_image |= _prefixed("denoising", more)
+    if config.corruption.name != "none" and options.denoisers is not None:
+        with part("classical denoisers"):
+            shown = min(2 * options.grid, len(images))
+            scores, pictures = denoisers.compare(config, model, dataset, images, shown)
+            metrics["denoisers"] = scores
+            per_image |= _prefixed("denoisers", pictures)
     metrics["robustness"] = {}
 
     arrays = {"class_names": np.array(dataset.class_names), **per_image}
@@ -140,22 +158,6 @@ def _clean_scores(
     return metrics, {"test_mse": arrays.pop("mse")} | _prefixed("scores", arrays)
 
 
-def _log_likelihood(config: Config, model: Autoencoder, images: DeviceImages) -> Metrics:
-    """Mean log p(x), in nats, of the first `evaluate.points` images; empty without a density."""
-    samples = config.evaluate.log_likelihood_samples or 1
-    count = min(config.evaluate.points, len(images))
-    size = max(1, config.evaluate.batch_size // samples)
-    torch.manual_seed(derive_seed(config.seed, "log-likelihood"))
-    meter = Meter()
-    for start in range(0, count, size):
-        values = model.log_likelihood(images.slice(start, min(start + size, count)), samples)
-        if values is None:
-            return {}
-        meter.add({"log_likelihood": values})
-    details = {"log_likelihood_n": count, "log_likelihood_samples": samples}
-    return {**meter.means(), **details}
-
-
 def _from_codes(
     config: Config,
     model: Autoencoder,
@@ -172,6 +174,8 @@ def _from_codes(
         test = Codes.of(model, dataset.open_test(), images, options.batch_size)
         shown = test.first(options.points)
         arrays = _drawn_codes(config, shown, dataset.open_test().images)
+        if model.likelihood is not None:
+            metrics["active_units"] = likelihood.active_units(test.z)
     for dims in options.tsne:
         with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)

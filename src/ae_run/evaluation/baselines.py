@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ae_run.data import Part
+from ae_run.evaluation.image_scores import image_scores
 from ae_run.images import DeviceImages
 from ae_run.meter import Meter
 from ae_run.models import mse
@@ -80,16 +81,16 @@ def _randomized(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def baselines(pca: Pca, test: DeviceImages, batch_size: int) -> dict[str, dict[str, Any]]:
-    """Test MSE, in units of [0, 1] pixels, of baselines fitted to the training images.
+    """Test scores of baselines fitted to the training images.
 
-    `pca`: see `Pca`. `mean`: every image reconstructed as the mean training image.
+    `pca`: see `Pca`; all image scores. `mean`: every image reconstructed as the mean training
+    image; its MSE, in units of [0, 1] pixels.
     """
-    meter = Meter()
+    of_pca, of_mean = Meter(), Meter()
     for target in test.batches(batch_size):
-        mean = pca.mean.reshape(target.shape[1:])
-        meter.add({"pca": mse(pca.reconstruct(target), target), "mean": mse(mean, target)})
-    means = meter.means()
+        of_pca.add(image_scores(pca.reconstruct(target), target))
+        of_mean.add({"mse": mse(pca.mean.reshape(target.shape[1:]), target)})
     return {
-        "pca": {"mse": means["pca"], "components": len(pca.components)},
-        "mean": {"mse": means["mean"]},
+        "pca": {**of_pca.means(), "components": len(pca.components)},
+        "mean": of_mean.means(),
     }

@@ -55,6 +55,9 @@ class Autoencoder(nn.Module):
     monitor = "mse"
     """The validation score that picks the best weights if `train.monitor` is auto."""
 
+    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    """The distribution of a pixel given the code, in a model that bounds log p(x)."""
+
     @property
     def active_dim(self) -> int:
         """How many of a code's d numbers can differ from zero: all, except in a sparse code.

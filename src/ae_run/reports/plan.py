@@ -22,6 +22,7 @@ RESULTS_VERSION = 3
 """To be raised when a change of the program changes what a config results in."""
 _DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
 # Where the images come from and how many threads work does not decide; the images themselves do.
+# No report compares with classical denoisers.
 _DECIDES_NOT = (
     ("data", "root"),
     ("data", "mirrors"),
@@ -29,6 +30,7 @@ _DECIDES_NOT = (
     ("data", "suggested_steps"),
     ("train", "threads"),
     ("train", "replicas"),
+    ("evaluate", "denoisers"),
 )
 
 
@@ -39,6 +41,13 @@ _SUGGESTED_EPOCHS = {
     **dict.fromkeys(("mnist", "kmnist", "fashion_mnist", "mnist_mat"), 10),
     **dict.fromkeys(("notmnist", "colored_mnist", "npz", "idx", "folder"), 20),
     **dict.fromkeys(("digits", "colored_digits"), 100),
+}
+
+
+# Keys added since then: at these values they change no result, and are no part of the digests.
+_ADDED: dict[str, dict[str, Any]] = {
+    "data": {"binarize": "none"},
+    "model": {"objective": "elbo", "importance_samples": 1},
 }
 
 
@@ -170,6 +179,9 @@ class Planner:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
+        for group, added in _ADDED.items():
+            same = {key for key, value in added.items() if content[group].get(key) == value}
+            content[group] = {k: v for k, v in content[group].items() if k not in same}
         content["data"] |= {"suggested_epochs": _SUGGESTED_EPOCHS.get(config.data.name)}
         content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
         content["init_from"] = before.training if before else None

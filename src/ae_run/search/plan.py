@@ -31,6 +31,7 @@ _ELSEWHERE = (
 _FIXED = (
     *("task", "run_dir", "resume", "run", "worker", "device", "evaluate", "figures", "search"),
     *("train.monitor", "data.validation_fraction", "data.split_seed"),
+    "data.binarize",
 )
 
 

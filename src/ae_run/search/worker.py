@@ -35,6 +35,7 @@ from ae_run.search.storage import StorageLost
 DONE, STORAGE_LOST, BROKEN, LACKING = 0, 3, 4, 5
 """Exit codes."""
 _ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
+_GREY = "grey.npy"
 _FACTS = ("class_names", "skipped", "twins", "fingerprint")
 
 
@@ -133,6 +134,8 @@ def save_images(dataset: Dataset, folder: Path) -> None:
     for name in _ARRAYS:
         split, _, what = name.partition("_")
         np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
+    if dataset.grey is not None:
+        np.save(folder / _GREY, dataset.grey)
     facts = {name: getattr(dataset, name) for name in _FACTS}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -143,8 +146,9 @@ def load_images(folder: Path) -> Dataset:
     arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS]
     facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     train, validation = Part(*arrays[:2]), Part(*arrays[2:])
+    grey = np.load(folder / _GREY, mmap_mode="c") if (folder / _GREY).exists() else None
     facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
-    return Dataset(train, validation, _none_of(train), **facts)
+    return Dataset(train, validation, _none_of(train), grey=grey, **facts)
 
 
 def main() -> int:

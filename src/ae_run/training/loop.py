@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from ae_run import devices
 from ae_run.config import TrainConfig
-from ae_run.images import DeviceImages
 from ae_run.models import Stage
 from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
@@ -27,7 +26,7 @@ from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
 from ae_run.training.run import Run
 from ae_run.training.snapshots import Snapshots
-from ae_run.training.step import Corruptor, Step, batches, names, summed
+from ae_run.training.step import Binarizer, Corruptor, Step, TrainingImages, batches, names, summed
 from ae_run.training.stopping import why_early
 from ae_run.training.validation import Validator
 
@@ -72,7 +71,7 @@ class Training:
         self.run = run
         self.model: nn.Module = run.model
         self.settings = run.config.train
-        self.images = DeviceImages(run.dataset.train.images, run.device, dtype)
+        self.images = TrainingImages(run.dataset, run.device, dtype)
         self.progress, self._saved = checkpoints.load_resume(run.folder)
         self.epochs = 0
         """Epochs of the current stage."""
@@ -129,13 +128,14 @@ class Training:
         """Fit a stage in closed form; return the losses after the fit."""
         assert stage.solve is not None
         config, epoch = self.run.config, self.progress.epoch + 1
-        corrupt = Corruptor(config.corruption, self.images)
+        corrupt, binarize = Corruptor(config.corruption, self.images), Binarizer(self.images)
         order = batches(config.seed, epoch, self.images, config.train.batch_size)
 
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
             corrupt.generator.manual_seed(derive_seed(config.seed, "noise", epoch))
+            binarize.start_epoch(config.seed, epoch)
             for index in order:
-                target = self.images.take(index)
+                target = binarize(self.images.take(index))
                 yield corrupt(target, index), target
 
         self.model.eval()
