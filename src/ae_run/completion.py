@@ -162,7 +162,7 @@ def _names(word: str, before: Sequence[str], extra: Sequence[Path]) -> Iterator[
 def _values(word: str, before: Sequence[str], extra: Sequence[Path]) -> list[str]:
     """The values of a key, or options of a group; after a comma, the next one."""
     key, _, value = word.partition("=")
-    if key in (*arguments.PATH_KEYS, "runs"):
+    if key in (*arguments.PATH_KEYS, "runs", "code"):
         return _after(f"{key}=", _paths(value, folders=key in _FOLDERS))
     if key == "task":
         choices = list(TASKS)

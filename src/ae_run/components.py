@@ -35,12 +35,12 @@ def using(given: Sequence[str]) -> Iterator[tuple[Code, ...]]:
     """
     global _own
     before = _own
-    for name in given:
-        code = own_code.find(name)
-        if all(code.given != other.given for other in _own):
-            _refuse_clashes(code)
-            _own = (*_own, code)
     try:
+        for name in given:
+            code = own_code.find(name)
+            if all(code.given != other.given for other in _own):
+                _refuse_clashes(code)
+                _own = (*_own, code)
         yield _own
     finally:
         _own = before
@@ -71,7 +71,7 @@ def digests(config: Mapping[str, Any]) -> dict[str, str]:
 
 def search_path() -> list[str]:
     """The override that has Hydra find the YAML files of the user's own code."""
-    folders = [f"'file://{code.conf.absolute()}'" for code in _own if code.conf.is_dir()]
+    folders = [f"'file://{code.conf}'" for code in _own if code.conf.is_dir()]
     return [f"hydra.searchpath=[{','.join(folders)}]"] if folders else []
 
 

@@ -61,7 +61,7 @@ class Code:
     @property
     def given(self) -> str:
         """What `code=` takes for it in any folder."""
-        return str(self.folder.absolute()) if self.package is None else self.name
+        return str(self.folder) if self.package is None else self.name
 
     @cached_property
     def digest(self) -> str:
@@ -126,7 +126,7 @@ def find(given: str) -> Code:
     """
     folder = Path(given).expanduser()
     if folder.is_dir():
-        found = Code(folder.resolve().name, folder)
+        found = Code(folder.resolve().name, folder.absolute())
     else:
         points = {point.name: point.value for point in entry_points(group=GROUP)}
         if given not in points:
