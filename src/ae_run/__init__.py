@@ -33,7 +33,7 @@ The rooms, in the order in which they may import each other:
     recording           how a task ends: status and times in run.json
     task_table          the tasks by name, and what each may change in a saved run
     job                 a command line and a run folder (resume=, run=) → one validated job
-    comparison          task=list and clean: many runs at once
+    comparison          task=compare, list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers (starts them), worker (is one), trial, storage

@@ -79,6 +79,14 @@ TASKS = {
         may_change=_NOTES,
         checks_components=False,
     ),
+    "compare": Task(
+        "compare finished runs in a table and on a page: runs='outputs/**'",
+        "ae_run.comparison.compare:compare",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
+        checks_components=False,
+    ),
     "list": Task(
         "list runs with status, age, score and size: runs='outputs/**'",
         "ae_run.comparison.listing:show",

@@ -29,6 +29,7 @@ from ae_run.evaluation import (
 )
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
+from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays, prior_codes
 from ae_run.evaluation_config import ProbeConfig
@@ -197,6 +198,7 @@ def _from_codes(
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
+            arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
             scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)

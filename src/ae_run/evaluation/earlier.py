@@ -20,7 +20,10 @@ from ae_run.run_folder import RunFolder
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "robustness": ("robustness", ("robustness_",)),
     "denoisers": ("denoisers", ("denoisers_",)),
-    "latent": ("latent", ("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_")),
+    "latent": (
+        "latent",
+        ("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_", "explorer_"),
+    ),
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),
     "tsne": ("tsne", ("tsne_",)),
