@@ -18,8 +18,8 @@ The rooms, in the order in which they may import each other:
     processes           child processes, stop signals, cores and memory on every platform
     process_state       a block that leaves the process as it was
     faults              errors of disk and memory, which no config causes, in one line
-    images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
+    images, meter       uint8 images on a device; sums and counts of scores
     corruptions, models one file per corruption; one file per family of models
     evaluation_config   the schema of evaluate, the largest group
     config              the root schema: validate, change

@@ -22,7 +22,10 @@ _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "denoisers": ("denoisers", ("denoisers_",)),
     "latent": (
         "latent",
-        ("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_", "explorer_"),
+        (
+            *("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_", "explorer_"),
+            *("dims_", "traversals_"),
+        ),
     ),
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),
