@@ -7,6 +7,7 @@ The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
     console             what is printed: -q, -v, colour, streams that are not UTF-8
+    own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
     run_folder          a run's files: locked, replaced in one step, marked as current
     saved_config        configs of older versions, upgraded
@@ -17,8 +18,8 @@ The rooms, in the order in which they may import each other:
     processes           child processes, stop signals, cores and memory on every platform
     process_state       a block that leaves the process as it was
     faults              errors of disk and memory, which no config causes, in one line
-    images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
+    images, meter       uint8 images on a device; sums and counts of scores
     corruptions, models one file per corruption; one file per family of models
     evaluation_config   the schema of evaluate, the largest group
     config              the root schema: validate, change
@@ -43,6 +44,7 @@ The rooms, in the order in which they may import each other:
     completion          tab completion for bash, zsh and fish
     arguments           what the user typed → Hydra's words
     api                 the program from Python: train, load, runs, search
+    testing             contract tests for a user's own components
     cli                 argv → Hydra → job → task → exit code
 """
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ae_run import corruptions
 from ae_run.config import Config
-from ae_run.data import Dataset, Part
+from ae_run.data import Dataset, Images, Part
 from ae_run.errors import RunFailed
 from ae_run.evaluation import (
     baselines,
@@ -38,7 +38,7 @@ from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
-from ae_run.randomness import derive_seed, image_keys
+from ae_run.randomness import derive_seed
 from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 Arrays = dict[str, np.ndarray]
@@ -94,7 +94,7 @@ def _evaluate(
     model = model.to(device, torch.float32).to(memory_format=torch.channels_last).eval()
     test = dataset.open_test()
     images = DeviceImages(test.images, device)
-    keys = image_keys(test.images).to(device)
+    keys = images.keys()
     with part(f"scoring {len(images):,} test images"):
         pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
@@ -232,6 +232,7 @@ def _probe(
 
     def splits(encode: Callable[[Tensor], Tensor]) -> probes.Splits:
         def codes(part: Part) -> Codes:
+            part = part.select(slice(probes.most(math.prod(dataset.image_shape))))
             return Codes.through(encode, _inputs(config, options, part, device), part.labels)
 
         train, test = codes(dataset.train), codes(dataset.open_test())
@@ -245,6 +246,9 @@ def _probe(
     else:
         own = splits(model.encode)
     scores = probes.probe(options, own, config.seed)
+    used = min(len(own.train), probes.most(own.train.z.shape[1]))
+    if used < len(dataset.train):
+        scores = {name: {**one, "n_train": used} for name, one in scores.items()}
     others = {"pixels": lambda x: x.flatten(1), "pca": pca.encode}
     for name in options.baselines if scores else ():
         for classifier, other in probes.probe(options, splits(others[name]), config.seed).items():
@@ -265,7 +269,7 @@ def _inputs(
     return (x_in for x_in, _ in pairs(images, corrupt, keys, size))
 
 
-def _drawn_codes(config: Config, shown: Codes, images: np.ndarray) -> Arrays:
+def _drawn_codes(config: Config, shown: Codes, images: Images) -> Arrays:
     """Codes of the first test images, and their projections."""
     z, labels = shown.z.numpy(), shown.labels.numpy()
     points, axes = codes.project(z, 2)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from ae_run.config import Config
+from ae_run.data import Images
 from ae_run.headline import NO_DENSITY
 from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
@@ -44,8 +44,10 @@ def log_likelihood(
     }
 
 
-def no_density(model: Autoencoder, images: np.ndarray) -> dict[str, str]:
+def no_density(model: Autoencoder, images: Images) -> dict[str, str]:
     """The note `no_density` where the model's likelihood of uint8 images is no density."""
-    if model.likelihood != "bernoulli" or ((images == 0) | (images == 255)).all():
+    if model.likelihood != "bernoulli":
+        return {}
+    if all(((block == 0) | (block == 255)).all() for block in images.blocks()):
         return {}
     return {"no_density": NO_DENSITY}

@@ -138,8 +138,11 @@ def _of(run: RunData, *path: str) -> Mapping[str, Any]:
 
 
 def _pca(run: RunData) -> str:
-    count = _of(run, "baseline", "pca").get("components") or run.metrics.get("latent_dim")
-    return f"PCA, {count} components" if count else "PCA"
+    pca = _of(run, "baseline", "pca")
+    count = pca.get("components") or run.metrics.get("latent_dim")
+    # Of all training images, unless these would have taken too long.
+    of = f" of {number(pca['images'])} images" if "images" in pca else ""
+    return f"PCA, {count} components{of}" if count else "PCA"
 
 
 def score_tables(run: RunData) -> list[Table]:
@@ -160,6 +163,8 @@ def score_tables(run: RunData) -> list[Table]:
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."
+        used = {_get(one, "n_train") for one in probe.values()} - {None}
+        note += "".join(f" Of {number(count)} training images." for count in used)
         tables.append(
             Table("Linear probe and k-NN on the codes", note, ["classifier", "accuracy"], rows)
         )
