@@ -15,8 +15,9 @@ ROOT = Path(ae_run.__file__).parent
 
 # A room, which is a module or a package below ae_run, imports only the rooms before it.
 ORDER = (
-    *("errors", "messages", "console", "components", "schema", "saved_config", "run_folder"),
-    *("headline", "progress", "randomness", "devices", "processes", "faults", "corruptions"),
+    *("errors", "messages", "console", "components", "schema", "saved_config"),
+    *("processes", "saved_files", "saved_arrays", "run_folder"),
+    *("headline", "progress", "randomness", "devices", "faults", "corruptions"),
     *("images", "meter", "data", "models", "config", "drawing", "figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "check", "tasks", "search"),
     *("reports", "sweep", "key_docs", "key_help", "help_page", "arguments", "completion", "cli"),

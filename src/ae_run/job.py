@@ -95,7 +95,7 @@ def _existing(
 ) -> dict[str, Any]:
     """The folder's config with the explicit overrides applied."""
     saved = folder.read_config()
-    schedule = saved["train"]["schedule"]
+    schedule = (saved.get("train") or {}).get("schedule")
     for path in map(_key, overrides):
         if path in ("task", run_key):
             continue
