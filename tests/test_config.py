@@ -5,7 +5,8 @@ import yaml
 from pydantic import BaseModel
 
 from ae_run import components, config, schema
-from ae_run.config import Config, compose, validate
+from ae_run.composition import compose
+from ae_run.config import Config, validate
 from ae_run.errors import UserError
 
 CHOICES = [f"{group}={name}" for group in components.groups() for name in components.options(group)]

@@ -44,6 +44,14 @@ def test_a_variational_run_shows_its_bound_first():
     assert lines[1] == ["negative", "ELBO", "123.46", "nats"]
 
 
+def test_bounds_that_are_no_density_say_so_below_the_scores():
+    noted = {"nelbo": 123.456, "no_density": headline.NO_DENSITY} | CLEAN
+    text = headline.table(noted)
+    assert "no density" in text
+    assert "data.binarize=fixed" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_several_seeds_show_mean_and_standard_deviation():
     scores = {
         "denoising.output.mse": {"mean": 0.0037, "sd": 0.0002},

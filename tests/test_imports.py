@@ -15,12 +15,14 @@ ROOT = Path(ae_run.__file__).parent
 
 # A room, which is a module or a package below ae_run, imports only the rooms before it.
 ORDER = (
-    *("errors", "messages", "console", "components", "schema", "saved_config"),
+    *("errors", "messages", "console", "own_code", "components", "schema", "saved_config"),
     *("processes", "saved_files", "saved_arrays", "run_folder"),
-    *("headline", "progress", "randomness", "devices", "faults", "corruptions"),
-    *("images", "meter", "data", "models", "config", "drawing", "figures", "pages", "training"),
-    *("evaluation", "scoring", "recording", "task_table", "job", "check", "tasks", "search"),
-    *("reports", "sweep", "key_docs", "key_help", "help_page", "arguments", "completion", "cli"),
+    *("headline", "progress", "randomness", "devices", "process_state", "faults"),
+    *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
+    *("composition", "drawing", "figures", "pages", "training"),
+    *("evaluation", "scoring", "recording", "task_table", "job", "comparison", "check"),
+    *("tasks", "search", "reports", "sweep", "key_docs", "key_help", "help_page", "arguments"),
+    *("completion", "api", "testing", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}
@@ -152,7 +154,7 @@ def test_layers():
             forbidden += ["ae_run.data"]
         if source.room == "data":
             forbidden += ["ae_run.models"]
-        if source.room in ("drawing", "figures", "pages"):
+        if source.room in ("drawing", "figures", "pages", "comparison"):
             forbidden += ["torch", "torchvision", "sklearn", "ae_run.models", "ae_run.training"]
         if source.room in ("models", "data", "corruptions"):
             later = ("training", "evaluation", "figures", "pages", "tasks", "cli")

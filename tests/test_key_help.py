@@ -82,7 +82,7 @@ def test_root_keys_are_explained_without_torch(word):
 
 
 def test_every_option_has_keys_as_hydra_composes_them():
-    from ae_run.config import compose
+    from ae_run.composition import compose
 
     def at(raw, path):
         for part in path.split("."):

@@ -33,8 +33,14 @@ def test_keys_added_since_get_the_value_they_had_in_effect():
 
 def test_a_suggestion_in_epochs_becomes_one_in_steps_that_does_not_count():
     new = upgraded({"data": {"name": "digits", "suggested_epochs": 100}, "train": {"epochs": 7}})
-    assert new["data"] == {"name": "digits", "suggested_steps": 1}
+    assert new["data"] == {"name": "digits", "suggested_steps": 1, "binarize": "none"}
     assert new["train"]["epochs"] == 7
+
+
+def test_an_older_variational_run_maximises_the_elbo_of_one_sample_of_grey_images():
+    new = upgraded({"data": {"name": "mnist"}, "model": {"name": "vae"}})
+    assert new["data"]["binarize"] == "none"
+    assert (new["model"]["objective"], new["model"]["importance_samples"]) == ("elbo", 1)
 
 
 def test_what_a_config_holds_stays():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from command_line import FAST, run_process
 
 FILES = {
@@ -344,3 +345,21 @@ def test_a_run_whose_root_was_moved_is_scored_with_the_new_one(cli, monkeypatch,
     monkeypatch.setenv("AE_RUN_DATA", str(tmp_path))
     result = cli("task=evaluate", f"run={run}", f"data.root={root}")
     assert result.code == 0, result.err
+
+
+def test_name_tags_and_notes_are_saved_shown_and_changed_later(cli):
+    line = ("name=Größe 1/2", "tags=small,first", 'notes=lr "0.1", too high? (try 1e-4)')
+    made = cli(*FAST, "train.epochs=1", *line)
+    assert made.code == 0, made.err
+    assert made.folder.name.endswith("-Gr-e-1-2")
+    assert made.folder.parent == Path("outputs/digits-conv_ae")
+    page = (made.folder / "report.html").read_text(encoding="utf-8")
+    assert "<strong>Größe 1/2</strong> · tags: small, first" in page
+    assert "lr &#34;0.1&#34;, too high? (try 1e-4)" in page
+    again = cli("task=report", f"run={made.folder}", "name=other", "tags=[]", "notes=null")
+    assert again.code == 0, again.err
+    assert "<strong>other</strong></p>" in (made.folder / "report.html").read_text(encoding="utf-8")
+    config = yaml.safe_load((made.folder / "config.yaml").read_text(encoding="utf-8"))
+    assert (config["name"], config["tags"], config["notes"]) == ("other", [], None)
+    refused = cli("task=report", f"run={made.folder}", "seed=1")
+    assert "may change: name, tags, notes" in refused.err

@@ -1,9 +1,13 @@
 """ae-run: train, search, evaluate and plot autoencoders on small images with one command.
 
+From Python: `train`, `load`, `runs` and `search`, which give a `Run` or a `Search`, the errors, and
+`main`, which runs a command line. All are imported when they are first used.
+
 The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
     console             what is printed: -q, -v, colour, streams that are not UTF-8
+    own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
     saved_config        configs of older versions, upgraded
     processes           child processes, stop signals, cores and memory on every platform
@@ -14,11 +18,14 @@ The rooms, in the order in which they may import each other:
     progress            what a long task is at: its parts by name, with a bar on a terminal
     devices             which device, its name and memory
     randomness          generators by (seed, purpose, epoch)
+    process_state       a block that leaves the process as it was
     faults              errors of disk and memory, which no config causes, in one line
-    images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
+    images, meter       uint8 images on a device; sums and counts of scores
     corruptions, models one file per corruption; one file per family of models
-    config              the root schema: compose, validate, change
+    evaluation_config   the schema of evaluate, the largest group
+    config              the root schema: validate, change
+    composition         overrides → Hydra → a config to validate
     drawing             what figures and pages share: style, grids, scatter plots, a run's arrays
     figures, pages      one file per section of figures; the pages of runs, searches and reports
     training            run (start), precision and threads, loop (fit), step, batched and
@@ -28,6 +35,7 @@ The rooms, in the order in which they may import each other:
     recording           how a task ends: status and times in run.json
     task_table          the tasks by name, and what each may change in a saved run
     job                 a command line and a run folder (resume=, run=) → one validated job
+    comparison          task=compare, list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers (starts them), worker (is one), trial, storage
@@ -36,13 +44,32 @@ The rooms, in the order in which they may import each other:
     key_docs            the keys of the YAML files with their comments, read as text
     key_help, help_page --help KEY; --help
     completion          tab completion for bash, zsh and fish
-    arguments, cli      what the user typed → Hydra's words; argv → Hydra → job → task → exit code
+    arguments           what the user typed → Hydra's words
+    api                 the program from Python: train, load, runs, search
+    testing             contract tests for a user's own components
+    cli                 argv → Hydra → job → task → exit code
 """
 
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-__version__ = version("ae-run")
+if TYPE_CHECKING:
+    from ae_run.api import Run as Run
+    from ae_run.api import Search as Search
+    from ae_run.api import load as load
+    from ae_run.api import runs as runs
+    from ae_run.api import search as search  # type: ignore[no-redef]
+    from ae_run.api import train as train
+    from ae_run.errors import AeRunError as AeRunError
+    from ae_run.errors import InvalidInput as InvalidInput
+    from ae_run.errors import RunFailed as RunFailed
+    from ae_run.errors import UserError as UserError
+
+    __version__: str
+
+_API = ("Run", "Search", "load", "runs", "search", "train")
+_ERRORS = ("AeRunError", "InvalidInput", "RunFailed", "UserError")
+__all__ = [*_API, *_ERRORS, "__version__", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,3 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ae_run.cli import main as cli_main
 
     return cli_main(argv)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562): `import ae_run` takes no time."""
+    from importlib import import_module
+
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ae-run")
+    for module, names in (("ae_run.api", _API), ("ae_run.errors", _ERRORS)):
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'ae_run' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,8 +14,9 @@ from urllib.parse import unquote
 
 from ae_run import components, key_docs, messages
 from ae_run.errors import UserError
+from ae_run.task_table import TASKS
 
-QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
+QUIET, VERBOSE, YES = ("-q", "--quiet"), ("-v", "--verbose"), ("-y", "--yes")
 HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion")
 _CONFIG_DIR = ("--config-dir", "-cd")
@@ -27,7 +28,7 @@ _CFG, _RUN, _INFO, _PACKAGE = (
     ("--package", "-p"),
 )
 FLAGS = (
-    *("--help", "-h", "--version", "--quiet", "-q", "--verbose", "-v"),
+    *("--help", "-h", "--version", "--quiet", "-q", "--verbose", "-v", "--yes", "-y"),
     *("--cfg", "-c", "--multirun", "-m", "--config-dir", "-cd", "--resolve", "--package", "-p"),
     *("--run", "-r", "--shell-completion", "-sc", "--hydra-help", "--info", "-i"),
 )
@@ -39,6 +40,9 @@ PATH_KEYS = (
     *("data.path", "data.root", "run_dir", "run", "resume", "search.storage", "train.init_from"),
 )
 """Their values are files and folders, and taken as they are typed."""
+_TEXT_KEYS = ("name", "notes")
+_LIST_KEYS = ("runs", "tags", "code")
+"""Their values may be given without brackets, and `runs` several times."""
 
 
 def flag_value(args: Sequence[str], place: int) -> str | None:
@@ -53,7 +57,8 @@ def flag_value(args: Sequence[str], place: int) -> str | None:
 def words_of_help(args: Sequence[str]) -> list[str]:
     """What help is asked on: the words that are neither flags nor their values."""
     values = [i + 1 for i, arg in enumerate(args) if arg in (*_CONFIG_DIR, *FLAG_VALUES, *_PACKAGE)]
-    return [arg for i, arg in enumerate(args) if i not in values and not arg.startswith("-")]
+    words = (arg for i, arg in enumerate(args) if i not in values and not arg.startswith("-"))
+    return [word for word in words if not word.startswith("code=")]
 
 
 def config_dirs(args: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -76,6 +81,26 @@ def config_dirs(args: Sequence[str]) -> tuple[list[str], list[Path]]:
         )
         found.append(path)
     return args, found
+
+
+def own_code(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments, and the code that they name.
+
+    `model=my_package.my_net` is `code=my_package model=my_net`.
+    """
+    found, rest = [], []
+    for arg in args:
+        plus, key, value = _parts(arg)
+        dotted = re.fullmatch(r"([A-Za-z_]\w*)\.(\w+)", value or "")
+        if key == "code" and value and value != "null":
+            found += _items(value)
+            continue
+        if key in components.PACKAGES and dotted:
+            found.append(dotted[1])
+            arg = f"{plus}{key}={dotted[2]}"
+        rest.append(arg)
+    found = list(dict.fromkeys(found))
+    return [*rest, *([f"code=[{','.join(found)}]"] if found else [])], found
 
 
 def check_flags(args: Sequence[str]) -> None:
@@ -127,7 +152,7 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     sweep = any(arg in _MULTIRUN for arg in args)
     normal: list[str] = []
-    for before, arg in pairwise(("", *args)):
+    for before, arg in pairwise(("", *_one_list_of_runs(args))):
         plus, key, value = _parts(arg)
         if value is None:
             _check_word(before, arg)
@@ -143,6 +168,10 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             if reads_a_run and key in ("data.root", "data.path"):
                 plus = "++"  # the run's data has this key; the default's may not
             normal.append(f"{plus}{key}={_paths(value) if sweep else _path(value)}")
+        elif key in _TEXT_KEYS:
+            normal.append(f"{plus}{key}={_path(value)}")
+        elif key in _LIST_KEYS and value != "null":
+            normal.append(f"{plus}{key}=[{','.join(map(_path, _items(value)))}]")
         elif key in groups and not plus and re.fullmatch(r"[\w.,/-]+", value):
             options = [_option(key, one, extra) for one in value.split(",")]
             normal.append(f"{key}={','.join(options)}")
@@ -151,10 +180,31 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             raise UserError(f"{arg}: {key} must be one name; choices: {choices}")
         elif key == "search.space" and value.startswith("["):
             # Hydra's grammar has no parentheses in a list: pass it as one string.
-            normal.append(f"{plus}{key}={_quoted(value)}")
+            normal.append(f"{plus}{key}={quoted(value)}")
         else:
             normal.append(arg)
     return normal
+
+
+def _one_list_of_runs(args: Sequence[str]) -> list[str]:
+    """The arguments with the folders of all `runs=…`, and words that are no override, as one list.
+
+    A shell makes several words of `outputs/*` and of `runs={a,b}`.
+    """
+    task = next((TASKS.get(arg.removeprefix("task=")) for arg in args if arg[:5] == "task="), None)
+    if task is None or not task.many_runs:
+        return list(args)
+    words = [word for word in words_of_help(args) if "=" not in word]
+    given = [arg.removeprefix("runs=") for arg in args if arg.startswith("runs=")]
+    found = [item for value in given for item in _items(value)] + words
+    kept = [arg for arg in args if arg not in words and not arg.startswith("runs=")]
+    return [*kept, f"runs=[{','.join(found)}]"] if found else kept
+
+
+def _items(value: str) -> list[str]:
+    """The items of `[a,b]`, with or without the brackets."""
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return [item.strip() for item in inner.split(",") if item.strip()]
 
 
 def _check_word(before: str, arg: str) -> None:
@@ -171,7 +221,7 @@ def _check_word(before: str, arg: str) -> None:
 def as_typed(override: str) -> str:
     """An override with its path as it was typed: what `normalize` spelled for Hydra."""
     plus, key, value = _parts(override)
-    if key not in PATH_KEYS or not value or not _is_quoted(value):
+    if key not in (*PATH_KEYS, *_TEXT_KEYS) or not value or not _is_quoted(value):
         return override
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -201,10 +251,10 @@ def _path(value: str) -> str:
     plain = re.fullmatch(r"(\.{0,2}/|[A-Za-z_])[\w./:-]*", value, re.ASCII)
     if plain and value.lower() not in ("true", "false", "nan", "inf"):
         return value
-    return value if _is_quoted(value) else _quoted(value)
+    return value if _is_quoted(value) else quoted(value)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """In Hydra's single quotes; there, backslashes count only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from ae_run import console, data, devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.images import DeviceImages, to_uint8
+from ae_run.images import to_uint8
 from ae_run.job import Job
 from ae_run.models import Autoencoder, Stage
 from ae_run.training import optimizers, precision
 from ae_run.training.length import known_epochs, steps_per_epoch, with_epochs
-from ae_run.training.step import Corruptor, Step, batches
+from ae_run.training.step import Binarizer, Corruptor, Step, TrainingImages, batches
 
 _COLUMNS, _ROWS = 12, 4
 _PIXELS = 84
@@ -43,7 +43,7 @@ def check(job: Job) -> None:
     torch.set_num_threads(precision.threads(config.train, len(dataset.train), device))
     torch.manual_seed(config.seed)
     model = models.build(config.model, dataset.image_shape, dataset.mean_pixel).to(device)
-    images = DeviceImages(dataset.train.images, device, torch.float32)
+    images = TrainingImages(dataset, device)
     console.say("\n".join(_data_lines(dataset)))
     console.say(_picture(config, images, Path("outputs") / f"check-{job.label}.png"))
     layers = list(_layers(model, images.slice(0, 2)))
@@ -79,14 +79,16 @@ def _data_lines(dataset: Dataset) -> list[str]:
     return lines
 
 
-def _picture(config: Config, images: DeviceImages, path: Path) -> str:
+def _picture(config: Config, images: TrainingImages, path: Path) -> str:
     """Draw images as the model gets them, each above its target where the two differ."""
     from PIL import Image
 
     from ae_run.drawing.image_grid import image_grid, wrap
 
     index = batches(config.seed, 1, images, _COLUMNS * _ROWS)[0]
-    target = images.take(index)
+    binarize = Binarizer(images)
+    binarize.start_epoch(config.seed, 1)
+    target = binarize(images.take(index))
     rows, _ = wrap(to_uint8(target), _COLUMNS)
     what = "images as the model gets them"
     if config.corruption.name != "none":
@@ -155,7 +157,7 @@ def _model_lines(model: Autoencoder, layers: list[_Layer]) -> list[str]:
 
 
 def _training_lines(
-    config: Config, model: Autoencoder, images: DeviceImages, layers: list[_Layer]
+    config: Config, model: Autoencoder, images: TrainingImages, layers: list[_Layer]
 ) -> list[str]:
     settings, device = config.train, images.device
     number_format = precision.choose(settings.precision, model, device)
@@ -193,7 +195,7 @@ def _training_lines(
 
 
 def _timed(
-    config: Config, stage: Stage, images: DeviceImages, number_format: str
+    config: Config, stage: Stage, images: TrainingImages, number_format: str
 ) -> tuple[float, int]:
     """Seconds of a step, and bytes of the optimizer's state after it."""
     optimizer = optimizers.build(config.train, stage.parameters, images.device)

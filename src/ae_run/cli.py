@@ -8,7 +8,7 @@ Nothing here imports torch; the tasks do.
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ae_run import (
     help_page,
     key_help,
     messages,
+    process_state,
 )
 from ae_run.errors import AeRunError, Interrupted, RunFailed, UserError
 from ae_run.task_table import TASKS
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; return its exit code."""
+    """Run one command line; return its exit code, and leave the process as it was."""
     args = list(sys.argv[1:] if argv is None else argv)
-    less, more = ({*args} & {*names} for names in (arguments.QUIET, arguments.VERBOSE))
-    args = [arg for arg in args if arg not in (*arguments.QUIET, *arguments.VERBOSE)]
-    with console.settings(bool(less), bool(more)):
+    switches = (arguments.QUIET, arguments.VERBOSE, arguments.YES)
+    less, more, yes = (bool({*args} & {*names}) for names in switches)
+    args = [arg for arg in args if not any(arg in names for names in switches)]
+    with process_state.kept(), console.settings(less, more, yes):
         try:
             return _run(args)
         except AeRunError as error:
@@ -52,6 +54,12 @@ def _run(args: Sequence[str]) -> int:
         print(completion.run(args))
         return 0
     args, extra = arguments.config_dirs(args)
+    args, code = arguments.own_code(args)
+    with components.using(code):
+        return _run_with(args, extra)
+
+
+def _run_with(args: list[str], extra: Sequence[Path]) -> int:
     if {*args} & {*arguments.HELP}:
         words = arguments.words_of_help(args)
         print(key_help.text(words, extra) if words else help_page.text(version("ae-run"), extra))
@@ -107,11 +115,11 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
         version_base="1.3", config_path=str(components.conf_dir()), config_name="config"
     )(job)
     sweep = Sweep(args) if {"-m", "--multirun"} & set(args) else None
-    with _environment([*args, *(sweep.args if sweep else ())]):
+    with _environment([*args, *components.search_path(), *(sweep.args if sweep else ())]):
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
-            from ae_run.config import explain
+            from ae_run.composition import explain
 
             raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:
@@ -148,7 +156,7 @@ def _job(cfg: "DictConfig") -> int:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from ae_run.job import job_for
+    from ae_run.job import job_for, own_code_of
     from ae_run.sweep import recorded
 
     hydra_config = HydraConfig.get()
@@ -164,9 +172,12 @@ def _job(cfg: "DictConfig") -> int:
         if not isinstance(name, str) or name not in TASKS:
             raise UserError(messages.unknown(f"task={name}", str(name), TASKS, "task"))
         task = TASKS[name]
-        with recorded(hydra_config, raw) if sweep else nullcontext():
-            job = job_for(task, raw, overrides, choices)
-            task.load()(job)
+        with ExitStack() as stack:
+            if sweep:
+                stack.enter_context(recorded(hydra_config, raw))
+            # A launcher may have started this job in another process.
+            stack.enter_context(components.using(own_code_of(raw, overrides)))
+            task.run(job_for(task, raw, overrides, choices))
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

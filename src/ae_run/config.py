@@ -1,11 +1,10 @@
-"""The root schema: composed by Hydra, validated by pydantic, changed by dotted keys.
+"""The root schema: validated by pydantic, changed by dotted keys.
 
 Values live in `conf/*.yaml`, types and bounds here and next to the components; no default is in
 both. Nothing here imports torch; validating a component imports its module, which may.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,24 +15,19 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from ae_run import components, messages
+from ae_run import messages
 from ae_run.components import PACKAGES
 from ae_run.errors import UserError
+from ae_run.evaluation_config import EvaluateConfig
 from ae_run.schema import (
-    ONE_OR_SEVERAL,
     AnyCorruption,
     AnyData,
     AnyModel,
     FiguresConfig,
     Fraction,
-    FractionPairs,
-    Levels,
-    Pair,
-    Pairs,
+    Line,
     Positive,
-    Positives,
     Schema,
     unchecked,
 )
@@ -61,109 +55,13 @@ class TrainConfig(Schema):
     clip_norm: Annotated[float, Field(gt=0)] | None
     patience: Positive | None
     min_delta: Annotated[float, Field(ge=0)]
-    monitor: Literal["auto", "mse", "nelbo"]
+    monitor: Literal["auto", "mse", "nelbo", "niwae"]
     precision: Literal["auto", "float32", "bfloat16", "float64"]
     threads: Positive | None
     plateau: PlateauConfig | None
     snapshot_every: Positive | None
     replicas: Positive
     init_from: str | None
-
-
-class RobustnessConfig(Schema):
-    """One robustness curve: a corruption and the levels to score it at."""
-
-    corruption: AnyCorruption
-    levels: Annotated[Levels, Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _levels_in_bounds(self, info: ValidationInfo) -> "RobustnessConfig":
-        if "corruption" in unchecked(info):
-            return self
-        from ae_run import corruptions
-
-        for level in self.levels:
-            try:
-                corruptions.at_level(self.corruption, level)
-            except ValidationError as error:
-                rule = error.errors()[0]["msg"].replace("Input should be", "must be")
-                name = corruptions.level_name(self.corruption)
-                found = {"level": f"{level:g}", "name": name, "rule": rule}
-                text = "levels: {level} is not a valid {name}: {rule}"
-                raise PydanticCustomError("level", text, found) from None
-        return self
-
-
-class LatentConfig(Schema):
-    """What to decode from the latent space."""
-
-    path_classes: Pairs | None
-    path_images: Pairs | None
-    path_quantiles: FractionPairs | None
-    path_steps: Annotated[int, Field(ge=2)]
-    variances: Levels
-    spread_steps: Levels
-    samples: Annotated[int, Field(ge=0)]
-    grid_dims: Pair | None
-    grid_size: Annotated[int, Field(ge=2)]
-    grid_range: Annotated[float, Field(gt=0)]
-
-
-class ConvergenceConfig(Schema):
-    """Manifold convergence: the output repeatedly fed back as input."""
-
-    starts: Positive
-    max_steps: Positive
-    threshold: Annotated[float, Field(ge=0)]
-    marks: Levels
-
-
-class SgdConfig(Schema):
-    """A classifier trained by gradient steps."""
-
-    batch_size: Positive
-    lr: Annotated[float, Field(gt=0)]
-    epochs: Positive
-
-
-class MlpConfig(SgdConfig):
-    """A classifier with hidden layers."""
-
-    widths: Positives
-    standardize: bool
-    keep: Literal["best", "last"]
-    output: Literal["logits", "softmax"]
-
-
-class ProbeConfig(Schema):
-    """Classifiers on frozen codes."""
-
-    classifiers: Annotated[
-        tuple[Literal["softmax", "sgd_softmax", "mlp", "knn"], ...],
-        Field(strict=False),
-        ONE_OR_SEVERAL,
-    ]
-    input: Literal["clean", "corrupted"]
-    baselines: Annotated[tuple[Literal["pixels", "pca"], ...], Field(strict=False), ONE_OR_SEVERAL]
-    l2: Annotated[Levels, Field(min_length=1)]
-    neighbours: Annotated[Positives, Field(min_length=1)]
-    sgd_softmax: SgdConfig
-    mlp: MlpConfig
-
-
-class EvaluateConfig(Schema):
-    """What to score, and how much of it to keep for the figures; null turns a part off."""
-
-    batch_size: Positive
-    grid: Positive
-    points: Positive
-    robustness: dict[str, RobustnessConfig] | None
-    own_levels: Levels
-    latent: LatentConfig | None
-    probe: ProbeConfig | None
-    convergence: ConvergenceConfig | None
-    tsne: Annotated[tuple[Literal[2, 3], ...], Field(strict=False), ONE_OR_SEVERAL]
-    log_likelihood_samples: Positive | None
 
 
 def _search(value: object) -> object:
@@ -175,20 +73,29 @@ def _search(value: object) -> object:
     return SearchConfig.model_validate(dict(value))
 
 
-PLAIN_TASK = {"task": "train"} | dict.fromkeys(("worker", "run_dir", "resume", "run", "search"))
+PLAIN_TASK = {"task": "train"} | dict.fromkeys(
+    ("worker", "run_dir", "resume", "run", "runs", "code", "search")
+)
 """Root keys that belong to a command, not to a run, with the values that run folders save."""
 
 
 class Config(Schema):
     """The config of a whole run."""
 
-    task: Literal["train", "check", "search", "evaluate", "figures", "report"]
+    task: Literal[
+        "train", "check", "search", "evaluate", "figures", "report", "compare", "list", "clean"
+    ]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+    name: Line | None
+    tags: Annotated[tuple[Line, ...], Field(strict=False)]
+    notes: str | None
     worker: int | str | None
     run_dir: str | None
     resume: str | None
     run: str | None
+    runs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
+    code: Annotated[tuple[str, ...], Field(strict=False)] | None
     data: AnyData
     corruption: AnyCorruption
     model: AnyModel
@@ -212,6 +119,11 @@ class Config(Schema):
             raise ValueError(
                 f"train.patience={self.train.patience}: early stopping needs validation images, "
                 "but data.validation_fraction=0; set train.patience=null or a fraction above 0"
+            )
+        if self.data.binarize == "sample" and getattr(self.corruption, "rescale", False):
+            raise ValueError(
+                "corruption.rescale=true: measures the noisy images of a whole split, but "
+                "data.binarize=sample draws new ones in each epoch; use data.binarize=fixed"
             )
         if self.seed + self.train.replicas > 2**32:
             raise ValueError(
@@ -283,38 +195,3 @@ def validate(
             if not any(len(p) > len(e["loc"]) and p[: len(e["loc"])] == e["loc"] for p in places)
         ]
         raise UserError("\n        ".join(dict.fromkeys(lines))) from None
-
-
-def compose(*overrides: str) -> dict[str, Any]:
-    """Compose a command line's overrides into plain, resolved containers for `validate`.
-
-    Raises:
-        UserError: an override cannot be parsed, or names an unknown key or option.
-    """
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        with hydra.initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-            composed = hydra.compose("config", overrides=list(overrides))
-            raw: Any = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error, overrides)) from None
-    return dict(raw)
-
-
-def explain(error: Exception, overrides: Sequence[str], extra: Sequence[Path] = ()) -> str:
-    """Why Hydra could not compose these overrides, in one line; `extra` are config folders."""
-    options = {group: list(components.options(group, extra)) for group in components.groups(extra)}
-
-    def missing(key: str) -> str:
-        chosen = [o for o in overrides if o.partition("=")[0] in options and "," not in o]
-        try:
-            raw = compose(*chosen)
-        except UserError:  # an option of the user's own config folder
-            raw = compose()
-        return messages.no_such_override(key, raw, options)
-
-    return messages.composition_error(error, overrides, missing)

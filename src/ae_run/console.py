@@ -16,6 +16,8 @@ quiet = False
 """Only errors are shown."""
 verbose = False
 """What otherwise goes to log.txt only is shown too."""
+agreed = False
+"""What would be asked is taken as answered with yes."""
 
 _PLAIN = {
     **{"…": "...", "×": "x", "±": "+/-", "→": "->", "²": "^2", "·": "-", "β": "beta"},
@@ -26,23 +28,23 @@ _STYLES = {"bold": "1", "red": "1;31", "yellow": "33"}
 
 
 @contextmanager
-def settings(less: bool = False, more: bool = False) -> Iterator[None]:
-    """Set `quiet` and `verbose`, and let no character end the program, until the block ends.
+def settings(less: bool = False, more: bool = False, yes: bool = False) -> Iterator[None]:
+    """Set `quiet`, `verbose` and `agreed`, and let no character end the program, in a block.
 
     A stream that cannot encode a character (a pipe on Windows, `LC_ALL=C`) gets its plain
     spelling, such as `+/-` for `±`.
     """
-    global quiet, verbose
-    before = quiet, verbose
+    global quiet, verbose, agreed
+    before = quiet, verbose, agreed
     streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
     handlers = [stream.errors for stream in streams]
-    quiet, verbose = less, more
+    quiet, verbose, agreed = less, more, yes
     for stream in streams:
         stream.reconfigure(errors="ae_run.plain")
     try:
         yield
     finally:
-        quiet, verbose = before
+        quiet, verbose, agreed = before
         for stream, handler in zip(streams, handlers, strict=True):
             with suppress(ValueError):  # it is closed
                 stream.reconfigure(errors=handler)
@@ -64,6 +66,18 @@ def say(text: str = "") -> None:
 def complain(text: str) -> None:
     """Print an error to stderr, also with `-q`."""
     print(f"{styled('ae-run:', 'red', sys.stderr)} {text}", file=sys.stderr)
+
+
+def confirm(question: str) -> bool | None:
+    """Ask for yes or no, which `agreed` answers; None where no terminal can be asked."""
+    if agreed:
+        return True
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return None
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def styled(text: str, style: str, stream: TextIO | None = None) -> str:

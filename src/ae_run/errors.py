@@ -13,6 +13,10 @@ class UserError(AeRunError):
     exit_code = 2
 
 
+class InvalidInput(UserError, ValueError):
+    """Images or codes given to a run in Python are not such as its model takes."""
+
+
 class FolderInUse(UserError):
     """Another process is working in a run folder."""
 

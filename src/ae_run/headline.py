@@ -4,19 +4,26 @@ A run that was trained on corrupted input is judged by that input first, then by
 beside the baselines that saw the same. Reads `metrics.json` and `replicas.json`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 Scores = Mapping[str, Any]
 
 _ROWS = {
     "nelbo": ("negative ELBO", ".2f", " nats"),
+    "niwae": ("negative IWAE bound", ".2f", " nats"),
+    "log_likelihood": ("log p(x)", ".2f", " nats"),
     "mse": ("MSE", ".5f", ""),
     "psnr_db": ("PSNR", ".3g", " dB"),
     "snr_db": ("SNR", ".3g", " dB"),
     "ssim": ("SSIM", ".3g", ""),
 }
+NO_DENSITY = (
+    "The bounds and log p(x) are no density: the likelihood is Bernoulli and the pixels are grey; "
+    "data.binarize=fixed or sample makes them binary."
+)
 _LABEL, _OWN, _OTHER = 24, 20, 12
 """Widths of the columns; together they fit into 80 characters."""
 _COLUMNS = {"pca": "PCA-{components}", "mean": "mean image", "input": "the input"}
@@ -98,13 +105,14 @@ class Lead:
 def lead(runs: Iterable[Scores]) -> Lead:
     """The score that means the same for each of several runs, by their metrics.
 
-    The negative ELBO, if all have one of the same likelihood; else the MSE: of the input that
-    they were trained for, if that is the same for all, or of clean input.
+    The negative ELBO, if all have one of the same likelihood, of grey or of binary images; else
+    the MSE: of the input that they were trained for, if that is the same for all, or of clean
+    input.
     """
-    first = [blocks(metrics)[0] for metrics in runs]
-    clean = len({block.corruption for block in first}) > 1
-    bounds = {("nelbo" in block.own, "bce" in block.own) for block in first}
-    if not clean and len(bounds) == 1 and bounds & {(True, True), (True, False)}:
+    first = [(blocks(metrics)[0], "no_density" in metrics) for metrics in runs]
+    clean = len({block.corruption for block, _ in first}) > 1
+    bounds = {("nelbo" in block.own, "bce" in block.own, grey) for block, grey in first}
+    if not clean and len(bounds) == 1 and "nelbo" in first[0][0].own:
         return Lead("nelbo", clean)
     return Lead("mse", clean)
 
@@ -118,37 +126,63 @@ def table(metrics: Scores, replicas: Scores | None = None) -> str:
             shown in the place of the first seed's scores.
     """
     found = blocks(metrics)
-    names = [name for name in _COLUMNS if any(name in block.others for block in found)]
+    columns = baselines(found, metrics)
     own = f"over {len(replicas['seeds'])} seeds" if replicas else "this run"
-    lines = [_line(f"test, {metrics['n']:,} images", own, _heads(names, metrics))]
+    lines = [_line(f"test, {metrics['n']:,} images", own, list(columns.values()))]
     for block in found:
         if len(found) > 1:
             lines.append(f"{block.name}, as in training" if block is found[0] else block.name)
-        for key, (label, form, unit) in _ROWS.items():
-            if key not in block.own:
-                continue
-            mine = _number(block.own[key], form, unit)
-            seeds = replicas["scores"].get(block.prefix + key) if replicas else None
-            if seeds:
-                spread = format(seeds["sd"], ".2g" if form.endswith("g") else form)
-                mine = f"{seeds['mean']:{form}} ± {spread}{unit}"
-            cells = [
-                _number(block.others[name][key], form, unit)
-                if key in block.others.get(name, {})
-                else ""
-                for name in names
-            ]
+        for label, mine, cells in rows(block, columns, replicas):
             lines.append(_line(f"  {label}" if len(found) > 1 else label, mine, cells))
+        if block is found[0] and (best := best_denoiser(metrics)):
+            lines.append(best)
+    lines += wrap(metrics.get("no_density", ""), _LABEL + _OWN + 3 * _OTHER)
     return "\n".join(lines)
 
 
-def _heads(names: Sequence[str], metrics: Scores) -> list[str]:
-    components = metrics["baseline"].get("pca", {}).get("components", "")
-    return [_COLUMNS[name].format(components=components) for name in names]
+def best_denoiser(metrics: Scores) -> str | None:
+    """The PSNR of the best classical denoiser beside the run's, on the same images, as a line."""
+    known = metrics.get("denoisers")
+    if not known:
+        return None
+    best, own = known[known["best"]]["psnr_db"], known["model"]["psnr_db"]
+    name = known["best"].replace("_", " ")
+    text = f"PSNR {best:.3g} dB, this run {own:.3g} dB ({known['n']:,} images)"
+    return f"{'  ' + name:<{_LABEL}}{text}"
+
+
+def baselines(found: Sequence[Block], metrics: Scores) -> dict[str, str]:
+    """The baselines of any of the blocks and their names, in the order of their columns."""
+    components = (metrics.get("baseline") or {}).get("pca", {}).get("components", "")
+    there = {name for block in found for name in block.others}
+    return {k: v.format(components=components) for k, v in _COLUMNS.items() if k in there}
+
+
+def rows(
+    block: Block, names: Iterable[str], replicas: Scores | None = None
+) -> Iterator[tuple[str, str, list[str]]]:
+    """The name of each score, its value, and those of some baselines, empty where there is none.
+
+    Args:
+        block: of scores.
+        names: of the baselines.
+        replicas: see `table`.
+    """
+    for key, (label, form, unit) in _ROWS.items():
+        if key not in block.own:
+            continue
+        mine = _number(block.own[key], form, unit)
+        seeds = replicas["scores"].get(block.prefix + key) if replicas else None
+        if seeds:
+            spread = format(seeds["sd"], ".2g" if form.endswith("g") else form)
+            mine = f"{seeds['mean']:{form}} ± {spread}{unit}"
+        others = (block.others.get(name, {}) for name in names)
+        cells = [_number(one[key], form, unit) if key in one else "" for one in others]
+        yield label, mine, cells
 
 
 def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) -> list[str]:
-    """What to try, in one line, where a baseline beats the run; empty where none does.
+    """What to try, in a line each, where a baseline beats the run or code units are dead.
 
     Args:
         metrics: of the run.
@@ -156,6 +190,16 @@ def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) ->
         epochs: that were trained.
         best_epoch: whose weights were scored.
     """
+    found = _below_a_baseline(metrics, lr, epochs, best_epoch)
+    if dead := metrics.get("dead_units"):
+        found.append(
+            f"{dead} of {metrics['latent_dim']} code units are dead, 0 for every training image: "
+            f"try a smaller train.lr (now {lr:g}) or another activation of the code"
+        )
+    return found
+
+
+def _below_a_baseline(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) -> list[str]:
     block = blocks(metrics)[0]
     own = block.own["mse"]
     for name, what in _BASELINES.items():

@@ -24,6 +24,7 @@ _FLAGS = """\
   -h, --help WORD   explain a group, an option or a key: --help train, model=vae, train.lr
   -q, --quiet       show errors only; log.txt in the run folder has the rest
   -v, --verbose     show what otherwise goes to log.txt only, such as every epoch
+  -y, --yes         do not ask before deleting (task=clean)
   --cfg job         print the config and stop
   -m, --multirun    run every combination of comma-separated values
   --config-dir DIR  a folder of your own YAML files, laid out like conf/

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -66,6 +67,18 @@ class Parts:
             timer.cancel()
             self.bar.update()
         self._folder.log(f"{text}, {time.perf_counter() - started:.1f} s")
+
+    def bar_of(self, count: int, unit: str) -> "tqdm[NoReturn]":
+        """A bar of its own, on a terminal, for a part of many steps; close it."""
+        return tqdm(
+            total=count,
+            unit=f" {unit}",
+            disable=not self._terminal,
+            ncols=terminal_columns(),
+            nrows=ROWS,
+            position=1,
+            leave=False,
+        )
 
     def _speak(self, text: str) -> None:
         tqdm.write(f"{text} …", file=sys.stdout)

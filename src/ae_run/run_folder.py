@@ -7,9 +7,10 @@ import csv
 import io
 import json
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +42,13 @@ _STAGES = {
 """Stages in order: the key in `run.json` with the number of epochs behind its files, and the
 files."""
 
+_LONGEST_NAME = 60
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)  # a virus scanner takes less, a spreadsheet more
+
+
+def file_name(text: str) -> str:
+    """A text as part of a file's name: only characters that no shell reads apart."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).strip("-.")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -79,15 +86,16 @@ class RunFolder:
         self._lock: BaseFileLock | None = None
 
     @classmethod
-    def create(cls, run_dir: str | None, label: str) -> "RunFolder":
-        """A new, empty folder: `run_dir`, or `outputs/<label>/<time>-<random>`.
+    def create(cls, run_dir: str | None, label: str, name: str | None = None) -> "RunFolder":
+        """A new, empty folder: `run_dir`, or `outputs/<label>/<time>-<random>[-<name>]`.
 
         Raises:
             UserError: `run_dir` already exists, or cannot be created.
         """
         if run_dir is None:
-            name = f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-            path = Path("outputs") / label / name
+            parts = [f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"]
+            parts += [word] if (word := file_name(name or "")[:_LONGEST_NAME]) else []
+            path = Path("outputs") / label / "-".join(parts)
         else:
             path = Path(run_dir).expanduser()
         try:
@@ -209,20 +217,23 @@ class RunFolder:
         from ae_run import saved_files
 
         is_yaml = name.endswith(".yaml")
+        kind, parse = ("YAML", saved_files.parse_yaml) if is_yaml else ("JSON", json.loads)
+        content = self._parsed(name, kind, parse)
+        if not isinstance(content, dict):
+            raise UserError(f"{self.file(name)}: must contain a {kind} mapping or object")
+        return saved_files.sound_mapping(name, content)
+
+    def _parsed(self, name: str, kind: str, parse: Callable[[bytes], T]) -> T:
+        """What a file holds; `parse` raises `ValueError` if it is of another kind."""
         try:
-            text = self.file(name).read_bytes()
-            content = saved_files.parse_yaml(text) if is_yaml else json.loads(text)
+            return parse(self.file(name).read_bytes())
         except FileNotFoundError:
             raise UserError(f"{self.file(name)}: missing") from None
         except OSError as error:
             raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
         except (ValueError, RecursionError) as error:
-            kind, reason = "YAML" if is_yaml else "JSON", " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise UserError(f"{self.file(name)}: not readable as {kind}: {reason}") from None
-        if not isinstance(content, dict):
-            kind = "a YAML mapping" if is_yaml else "a JSON object"
-            raise UserError(f"{self.file(name)}: must contain {kind}")
-        return saved_files.sound_mapping(name, content)
 
     def _sound(self, name: str, content: T, wrong: Sequence[str]) -> T:
         """The content, if nothing is wrong with it."""
@@ -276,13 +287,7 @@ class RunFolder:
 
         if not self.has(name):
             return [], []
-        try:
-            with self.file(name).open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-        except (csv.Error, ValueError) as error:
-            raise UserError(f"{self.file(name)}: not readable as CSV: {error}") from None
-        except OSError as error:
-            raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
+        rows = self._parsed(name, "CSV", saved_files.parse_csv)
         return saved_files.sound_history(rows) if name == "history.csv" else (rows, [])
 
     def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -310,11 +315,6 @@ class RunFolder:
         """
         from ae_run import saved_arrays
 
-        try:
-            arrays, damaged = saved_arrays.unpacked(self.file(name).read_bytes())
-        except FileNotFoundError:
-            raise UserError(f"{self.file(name)}: missing") from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.file(name)}: not readable: {error}") from None
+        arrays, damaged = self._parsed(name, "npz", saved_arrays.unpacked)
         sound, wrong = saved_arrays.sound(name, arrays)
         return sound, damaged + wrong

@@ -4,12 +4,16 @@ A key added since a config was saved gets the value that matches the behaviour b
 existed, so that an older run is resumed and scored as it was started.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
+_AT_ROOT: dict[str, Any] = {"name": None, "tags": [], "notes": None, "runs": None}
 _ADDED: dict[str, dict[str, Any]] = {
+    "data": {"binarize": "none", "memory": None},
     "train": {"plateau": None, "init_from": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
+    "evaluate": {"denoisers": None},
     "evaluate.latent": {"spread_steps": []},
     "evaluate.convergence": {"marks": []},
     "evaluate.probe": {
@@ -20,6 +24,7 @@ _ADDED: dict[str, dict[str, Any]] = {
     "evaluate.probe.mlp": {"standardize": True, "keep": "best", "output": "logits"},
 }
 _GAUSSIAN = {"fixed": False, "rescale": False}
+_VAE = {"objective": "elbo", "importance_samples": 1}
 _WITH_OUTPUT_BIAS = ("conv_ae", "dense_ae", "contractive", "vae")
 
 
@@ -32,6 +37,8 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
             group = group.get(part) if isinstance(group, dict) else None
         if isinstance(group, dict):
             group.update({key: value for key, value in keys.items() if key not in group})
+    # What a run folder says of code must never decide what is imported.
+    config = copy.deepcopy(_AT_ROOT) | config | {"code": None}
     data = config.get("data")
     if isinstance(data, dict) and "suggested_epochs" in data:
         # Such a config has a number of epochs, so that no suggestion counts.
@@ -40,6 +47,8 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
     model = config.get("model")
     if isinstance(model, dict) and model.get("name") in _WITH_OUTPUT_BIAS:
         model.setdefault("output_bias", -1.5)
+    if isinstance(model, dict) and model.get("name") == "vae":
+        config["model"] = _VAE | model
     return config
 
 
@@ -54,6 +63,10 @@ def upgraded_texts(saved: Mapping[str, str]) -> dict[str, str]:
         added |= {f"train.{key}": value for key, value in _ADDED["train"].items()}
     if saved.get("model.name") in _WITH_OUTPUT_BIAS:
         added["model.output_bias"] = -1.5
+    if "data.name" in saved:
+        added |= {f"data.{key}": value for key, value in _ADDED["data"].items()}
+    if saved.get("model.name") == "vae":
+        added |= {f"model.{key}": value for key, value in _VAE.items()}
     if saved.get("corruption.name") == "gaussian":
         added |= {f"corruption.{key}": value for key, value in _GAUSSIAN.items()}
     if "encoder" in saved:

@@ -4,6 +4,8 @@ What does not fit is left out and named by its key; the rest is used. Keys that 
 pass as they are.
 """
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from copy import deepcopy
@@ -19,6 +21,9 @@ _LARGEST = 1e100
 _ROUNDS = 50
 _LARGEST_YAML, _MOST_NODES = 1_000_000, 100_000
 _LONGEST = 300  # characters of a message, whose value may be anything
+
+_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The parser in C, where PyYAML has it: ten times as fast."""
 
 
 class _Part(BaseModel):
@@ -69,6 +74,7 @@ class Run(_Part):
     train_images_per_second: Number | None = None
     warnings: list[str] = []
     notes: list[str] = []
+    code: dict[str, str] = {}
     scored_weights: str | None = None
     phases: dict[str, Number] = {}
     wall_seconds: Number = 0.0
@@ -199,7 +205,7 @@ def parse_yaml(content: bytes) -> Any:
     if len(content) > _LARGEST_YAML:
         raise ValueError(f"larger than {_LARGEST_YAML:,} bytes")
     try:
-        parsed = yaml.safe_load(content.decode())
+        parsed = _SafeLoader(content.decode()).get_single_data()
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
     nodes, waiting = 0, [parsed]
@@ -211,6 +217,18 @@ def parse_yaml(content: bytes) -> Any:
         if isinstance(node, dict | list):
             waiting.extend(node.values() if isinstance(node, dict) else node)
     return parsed
+
+
+def parse_csv(content: bytes) -> list[dict[str, str]]:
+    """The rows of a CSV file.
+
+    Raises:
+        ValueError: it is no CSV.
+    """
+    try:
+        return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
 
 
 def sound_mapping(name: str, content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

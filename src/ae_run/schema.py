@@ -19,6 +19,7 @@ from pydantic import (
 
 from ae_run import components
 from ae_run.errors import UserError
+from ae_run.own_code import line_of
 
 
 class Schema(BaseModel):
@@ -27,6 +28,7 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+Line = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
@@ -59,7 +61,9 @@ class DataConfig(ComponentConfig):
     limit: Positive | None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
+    binarize: Literal["none", "fixed", "sample"]
     suggested_steps: Positive
+    memory: Annotated[float, Field(ge=0)] | None
 
 
 class FileDataConfig(DataConfig):
@@ -124,6 +128,10 @@ def _component(group: str) -> BeforeValidator:
             module = components.module(group, name)
         except UserError as error:
             raise ValueError(str(error)) from None
+        base = _BASES[group]
+        if not (isinstance(module.Config, type) and issubclass(module.Config, base)):
+            where = f"{module.__file__}:{line_of(module.Config)}"
+            raise ValueError(f"{where}: Config must be an ae_run.schema.{base.__name__}")
         return module.Config.model_validate(dict(value))
 
     return BeforeValidator(validate)

@@ -3,7 +3,9 @@
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ae_run import process_state
 
 if TYPE_CHECKING:
     from ae_run.job import Job
@@ -21,18 +23,25 @@ class Task:
     needs_run: bool = True
     may_change: tuple[str, ...] | None = ()
     """Keys that may change in the run's saved config; None: the task uses the composed config."""
+    many_runs: bool = False
+    """Whether it works on the run folders of `runs`."""
     checks_components: bool = True
     """Whether to validate the components' own options, which may import torch."""
 
-    def load(self) -> Callable[["Job"], None]:
-        """Import the task's code.
+    def run(self, job: "Job") -> Any:
+        """Run the task and return what its function does, leaving the process as it was.
 
-        Called with a job, it raises `UserError` if the request is invalid, `RunFailed` if it
-        failed, and `Interrupted` if it was stopped.
+        Raises:
+            UserError: the request is invalid.
+            RunFailed: it failed.
+            Interrupted: it was stopped.
         """
-        run: Callable[[Job], None] = pkgutil.resolve_name(self.function)
-        return run
+        function: Callable[[Job], Any] = pkgutil.resolve_name(self.function)
+        with process_state.kept():  # by now, all is imported whose state a task changes
+            return function(job)
 
+
+_NOTES = ("name", "tags", "notes")
 
 TASKS = {
     "train": Task(
@@ -40,7 +49,15 @@ TASKS = {
         "ae_run.tasks:train",
         run_key="resume",
         needs_run=False,
-        may_change=("device", "data.root", "data.path", "train.epochs", "figures"),
+        may_change=(
+            "device",
+            "data.root",
+            "data.path",
+            "data.memory",
+            "train.epochs",
+            "figures",
+            *_NOTES,
+        ),
     ),
     "check": Task(
         "show images, classes, splits, model, steps, time and memory before any training",
@@ -56,7 +73,7 @@ TASKS = {
     "evaluate": Task(
         "score a finished run again: run=RUN_DIR",
         "ae_run.tasks:evaluate",
-        may_change=("device", "data.root", "data.path", "evaluate", "figures"),
+        may_change=("device", "data.root", "data.path", "data.memory", "evaluate", "figures"),
     ),
     "figures": Task(
         "draw a run's figures again from its arrays, without torch: run=RUN_DIR",
@@ -65,8 +82,33 @@ TASKS = {
         checks_components=False,
     ),
     "report": Task(
-        "write a run's page again: run=RUN_DIR",
+        "write a run's page again, with another name=, tags= or notes=: run=RUN_DIR",
         "ae_run.tasks:report",
+        may_change=_NOTES,
+        checks_components=False,
+    ),
+    "compare": Task(
+        "compare finished runs in a table and on a page: runs='outputs/**'",
+        "ae_run.comparison.compare:compare",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
+        checks_components=False,
+    ),
+    "list": Task(
+        "list runs with status, age, score and size: runs='outputs/**'",
+        "ae_run.comparison.listing:show",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
+        checks_components=False,
+    ),
+    "clean": Task(
+        "delete failed runs and what finished runs need no more; shows it and asks first",
+        "ae_run.comparison.cleaning:clean",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
         checks_components=False,
     ),
 }

@@ -9,14 +9,19 @@ from contextlib import ExitStack
 
 from ae_run import console, data, headline
 from ae_run.config import Config
+from ae_run.errors import UserError
 from ae_run.job import Job
 from ae_run.progress import Parts
 from ae_run.recording import Phases, recorded
 from ae_run.run_folder import REPLICAS, RunFolder
 
 
-def train(job: Job) -> None:
-    """Train or resume training, then evaluate, draw the figures and write the page."""
+def train(job: Job) -> RunFolder:
+    """Train or resume training, then evaluate, draw the figures and write the page.
+
+    Returns:
+        The run's folder.
+    """
     from ae_run.scoring import score, score_seeds
     from ae_run.training import fit, replicas
     from ae_run.training.run import start, training_facts
@@ -27,6 +32,7 @@ def train(job: Job) -> None:
     with ExitStack() as stack:
         if job.folder is not None:
             stack.enter_context(job.folder.lock())
+        finished = job.folder is not None and _nothing_to_resume(job.folder, config)
         with phases("prepare"):
             run = start(config, dataset, job.folder, job.label, job.overrides)
         folder = run.folder
@@ -36,8 +42,9 @@ def train(job: Job) -> None:
             folder.log(f"skipped, not readable: {name}")
         others = replicas.start_others(run, job.overrides)
         with phases("train"):
-            for _ in replicas.fit_all(run, others) if others else fit(run):
-                pass
+            if not finished:
+                for _ in replicas.fit_all(run, others) if others else fit(run):
+                    pass
         if not folder.is_current("trained"):
             folder.update_json("run.json", **training_facts(run))
         new = not folder.is_current("scored")
@@ -52,6 +59,7 @@ def train(job: Job) -> None:
         elif job.folder is not None:
             folder.say("already finished; nothing was left to do")
     _say_result(folder)
+    return folder
 
 
 def evaluate(job: Job) -> None:
@@ -65,13 +73,14 @@ def evaluate(job: Job) -> None:
     from ae_run.evaluation.earlier import Earlier
     from ae_run.scoring import score, score_seeds
     from ae_run.training import checkpoints
-    from ae_run.training.run import check_fingerprint
+    from ae_run.training.run import check_fingerprint, say_of_code
 
     config, folder, phases = job.config, _folder(job), Phases()
     device = devices.resolve(config.device)
     with phases("data"):
         dataset = data.load(config.data)
     check_fingerprint(folder, dataset)
+    say_of_code(folder, config)
     if (threads := folder.read_json("run.json").get("threads")) is not None:
         torch.set_num_threads(threads)
     model = models.build(config.model, dataset.image_shape)
@@ -99,12 +108,30 @@ def figures(job: Job) -> None:
 
 
 def report(job: Job) -> None:
-    """Write a run's page again."""
+    """Write a run's page again; a new name, tags or notes are saved."""
     from ae_run.pages import run as run_page
 
     folder = _folder(job)
     with folder.lock():
+        if (config := job.config.dump()) != folder.read_config():
+            folder.write_yaml("config.yaml", config)
         console.say(f"page     {run_page.write(folder)}")
+
+
+def _nothing_to_resume(folder: RunFolder, config: Config) -> bool:
+    """Whether training has ended and its `resume.pt` was deleted, as `task=clean` does.
+
+    Raises:
+        UserError: more epochs are asked for.
+    """
+    if folder.has("resume.pt") or not folder.epochs_saved() or not folder.is_current("trained"):
+        return False
+    if folder.read_config()["train"]["epochs"] != config.train.epochs:
+        raise UserError(
+            f"train.epochs={config.train.epochs}: {folder.path} has no resume.pt any more, from "
+            "which it would be trained further; start a new run"
+        )
+    return True
 
 
 def _draw(config: Config, folder: RunFolder, phases: Phases) -> None:

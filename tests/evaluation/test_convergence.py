@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from evaluation_helpers import CPU, Function
 
-from ae_run.config import ConvergenceConfig
 from ae_run.evaluation.convergence import converge
+from ae_run.evaluation_config import ConvergenceConfig
 
 
 def run(function, starts=4, max_steps=100, threshold=1e-5, seed=0, marks=()):

@@ -7,11 +7,12 @@ from evaluation_helpers import CPU, Function, Linear, make_dataset
 from helpers.configs import configured
 
 from ae_run import corruptions
-from ae_run.config import RobustnessConfig, validate
+from ae_run.config import validate
 from ae_run.errors import UserError
 from ae_run.evaluation import robustness
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import image_scores
+from ae_run.evaluation_config import RobustnessConfig
 from ae_run.images import DeviceImages
 from ae_run.randomness import image_keys
 

@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from ae_run.config import Config, compose, validate
+from ae_run.composition import compose
+from ae_run.config import Config, validate
 
 
 @cache

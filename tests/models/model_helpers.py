@@ -25,6 +25,7 @@ VARIANTS = [
     "model=sparse model.anneal_steps=0 model.tied=false model.test_factor=2 model.latent_dim=40",
     "model=wae model.trunk=dense model.widths=[50] model.prior_std=2 model.kernel_scales=[1.0]",
     "model=vae model.trunk=dense model.widths=[50] model.likelihood=gaussian",
+    "model=vae model.objective=iwae model.importance_samples=4",
     "model=vae model.free_bits=0.5 model.beta=4 model.batch_norm=true model.dropout=0.3",
 ]
 CHOICES = [f"model={name}" for name in components.options("model")] + VARIANTS

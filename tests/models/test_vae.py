@@ -151,6 +151,80 @@ def test_the_importance_weighted_bound_grows_from_the_elbo_to_the_true_likelihoo
     assert exact.mean() - bounds[2000].mean() < 0.2 * (exact.mean() - elbo.mean())
 
 
+IWAE = f"{SMALL} model.objective=iwae"
+
+
+def test_with_one_sample_the_importance_weighted_bound_is_the_elbo():
+    model, x = fitted(f"{IWAE} model.importance_samples=1")
+    x = x[:4]
+    with torch.no_grad():
+        mu, logvar = model.posterior(x)
+        torch.manual_seed(0)
+        bound = -model.loss(x, x).total
+        torch.manual_seed(0)
+        z = vae.reparameterize(mu, logvar)
+        log_p = torch.distributions.Bernoulli(logits=model.decode_logits(z)).log_prob(x)
+        q = torch.distributions.Normal(mu, (logvar / 2).exp())
+        prior = torch.distributions.Normal(0.0, 1.0).log_prob(z)
+        sampled = log_p.sum((1, 2, 3)) + (prior - q.log_prob(z)).sum(1)
+        torch.testing.assert_close(bound, sampled, check_dtype=False)
+        # The KL of the samples is on average the exact one.
+        losses = model.loss(many := x.repeat(5000, 1, 1, 1), many)
+        error = (losses.total - losses.terms["nelbo"]).view(5000, -1)
+        assert (error.mean(0).abs() < 4 * error.std(0) / 5000**0.5).all()
+
+
+def test_the_bound_rises_with_the_samples_and_comes_within_a_hundredth_nat_of_the_truth():
+    model, x = fitted(IWAE)
+    x = x[:4]
+    exact = exact_log_likelihood(model, x).mean().item()
+    bounds = []
+    torch.manual_seed(0)
+    for k, repeats in ((1, 20_000), (2, 20_000), (5, 10_000), (50, 1000), (100_000, 1)):
+        each = model.log_likelihood(x.repeat(repeats, 1, 1, 1), k).view(repeats, -1)
+        bounds.append(each.mean().item())
+    assert bounds == sorted(bounds)
+    assert bounds[-1] == pytest.approx(exact, abs=0.01)
+    assert exact - bounds[0] > 0.1
+
+
+def test_several_samples_of_the_elbo_are_averaged():
+    model, x = fitted(f"{SMALL} model.importance_samples=3", 5)
+    torch.manual_seed(0)
+    losses = model.loss(x, x)
+    assert set(losses.terms) == {"bce", "kl", "nelbo"}
+    torch.manual_seed(0)
+    mu, logvar = (part.repeat(3, 1) for part in model.posterior(x))
+    z = vae.reparameterize(mu, logvar)
+    errors = vae.bce_with_logits(model.decode_logits(z), x.repeat(3, 1, 1, 1)).view(3, -1)
+    torch.testing.assert_close(losses.total, errors.mean(0) + losses.terms["kl"])
+
+
+def test_an_importance_weighted_run_is_monitored_by_its_own_bound():
+    model, x = fitted(f"{IWAE} model.importance_samples=20", 5)
+    assert model.monitor == "niwae"
+    with torch.no_grad():
+        losses, scores = model.loss(x, x), model.scores(x, x)
+    torch.testing.assert_close(losses.total, losses.terms["niwae"])
+    assert scores.keys() == model.score_names()
+    assert scores["niwae"].mean() < scores["nelbo"].mean()
+    assert losses.terms["niwae"].mean() < losses.terms["nelbo"].mean()
+
+
+def test_weights_beyond_the_range_of_floats_stay_finite():
+    log_weights = torch.tensor([[-1e5, 1e5], [-1e5, -1e5]])
+    expected = torch.tensor([-1e5, 1e5 - math.log(2)])
+    torch.testing.assert_close(vae.log_mean_exp(log_weights), expected)
+
+
+@pytest.mark.parametrize("wrong", ["beta=2", "free_bits=0.5"])
+def test_options_of_the_elbo_are_refused_with_importance_weighting(wrong, cli):
+    result = cli("model=vae", "model.objective=iwae", f"model.{wrong}")
+    assert result.code == 2
+    assert f"model.{wrong}: changes the KL term" in result.err
+    assert "must be" in result.err
+
+
 def test_the_importance_weighted_bound_does_not_depend_on_its_chunks(monkeypatch):
     model, x = fitted(SMALL, 5)
     decoded = []

@@ -1,6 +1,7 @@
 """The script from its command line to its pages, on built-in data."""
 
 import json
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -76,6 +77,10 @@ def test_it_trains_what_is_missing_and_reuses_the_rest(capsys: pytest.CaptureFix
     assert "1/2 epochs" in table
     assert "A word on it." in notes
     assert "another" in notes
+    pictures = re.findall(r'<a class="zoom" href="([^"]+)"', page)
+    assert pictures
+    assert all((made / picture).is_file() for picture in pictures)
+    assert '<dialog id="zoom"' in page
     committed.check(Path("outputs/reference/tiny"))
     kept = {path.name for path in next(Path("outputs/reports/runs").iterdir()).iterdir()}
     assert "resume.pt" not in kept

@@ -41,14 +41,6 @@ def test_every_image_of_a_grid_is_found(count: int) -> None:
     assert {(bottom - top, right - left) for top, bottom, left, right in boxes} == {(8, 8)}
 
 
-def test_only_white_images_get_a_frame() -> None:
-    for shade, frames in ((0, 0), (255, 4)):
-        images = np.full((2, 2, 1, 8, 8), shade, np.uint8)
-        figure = grid_figure(STYLE, "T", "", [Block(images)])
-        _grids.frame_white_images(figure, STYLE)
-        assert len(figure.axes[0].patches) == frames
-
-
 def _curve(errors: list[float]) -> RunData:
     levels = {"levels": [0.0, 0.5, 1.0], "mse": errors, "input_mse": [0.0, 0.25, 1.0]}
     return RunData(metrics={"robustness": {"noise": levels}})

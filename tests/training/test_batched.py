@@ -28,6 +28,7 @@ def runs(name, *options):
         ("model.dropout=0.3", "corruption=gaussian"),
         ("model=vae",),
         ("model=vae", "model.likelihood=gaussian", "corruption=occlusion"),
+        ("model=vae", "model.objective=iwae", "model.importance_samples=3", "data.binarize=sample"),
         ("model=dense_ae", "model.dropout=0.1", "train.optimizer=sgd", "train.clip_norm=0.05"),
         ("model=wae",),
         ("model=sparse", "model.anneal_steps=10"),

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ae_run.config import compose, validate
+from ae_run.composition import compose
+from ae_run.config import validate
 from ae_run.training import precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

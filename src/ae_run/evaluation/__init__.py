@@ -14,19 +14,31 @@ import torch
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, ProbeConfig
-from ae_run.data import Dataset, Part
+from ae_run.config import Config
+from ae_run.data import Dataset, Images, Part
 from ae_run.errors import RunFailed
-from ae_run.evaluation import baselines, codes, convergence, examples, probes, robustness
+from ae_run.evaluation import (
+    baselines,
+    codes,
+    convergence,
+    denoisers,
+    dimensions,
+    examples,
+    likelihood,
+    probes,
+    robustness,
+)
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
+from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.latent import latent_arrays, prior_codes
+from ae_run.evaluation.latent import latent_arrays, prior_codes, traversals
+from ae_run.evaluation_config import ProbeConfig
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
-from ae_run.randomness import derive_seed, image_keys
+from ae_run.randomness import derive_seed
 from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 Arrays = dict[str, np.ndarray]
@@ -64,8 +76,9 @@ def _count(config: Config) -> int:
     options = config.evaluate
     optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
     others = [*optional, None if config.corruption.name == "none" else config.corruption]
+    others.append(None if config.corruption.name == "none" else options.denoisers)
     named = len(robustness.curves(config)) + len(options.tsne)
-    return 2 + sum(other is not None for other in others) + named
+    return 3 + (options.latent is not None) + sum(other is not None for other in others) + named
 
 
 def _evaluate(
@@ -81,18 +94,26 @@ def _evaluate(
     model = model.to(device, torch.float32).to(memory_format=torch.channels_last).eval()
     test = dataset.open_test()
     images = DeviceImages(test.images, device)
-    keys = image_keys(test.images).to(device)
+    keys = images.keys()
     with part(f"scoring {len(images):,} test images"):
         pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
         metrics["baseline"] = baselines.baselines(pca, images, size)
+        metrics |= likelihood.no_density(model, test.images)
     if options.log_likelihood_samples is not None:
-        with part("log-likelihood"):
-            metrics |= _log_likelihood(config, model, images)
+        count = options.log_likelihood_samples
+        with part(f"log p(x) of {len(images):,} images, {count:,} samples each"):
+            metrics |= likelihood.log_likelihood(model, images, count, config, part)
     if config.corruption.name != "none":
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
             per_image |= _prefixed("denoising", more)
+    if config.corruption.name != "none" and options.denoisers is not None:
+        with part("classical denoisers"):
+            shown = min(2 * options.grid, len(images))
+            scores, pictures = denoisers.compare(config, model, dataset, images, shown)
+            metrics["denoisers"] = scores
+            per_image |= _prefixed("denoisers", pictures)
     metrics["robustness"] = {}
 
     arrays = {"class_names": np.array(dataset.class_names), **per_image}
@@ -139,22 +160,6 @@ def _clean_scores(
     return metrics, {"test_mse": arrays.pop("mse")} | _prefixed("scores", arrays)
 
 
-def _log_likelihood(config: Config, model: Autoencoder, images: DeviceImages) -> Metrics:
-    """Mean log p(x), in nats, of the first `evaluate.points` images; empty without a density."""
-    samples = config.evaluate.log_likelihood_samples or 1
-    count = min(config.evaluate.points, len(images))
-    size = max(1, config.evaluate.batch_size // samples)
-    torch.manual_seed(derive_seed(config.seed, "log-likelihood"))
-    meter = Meter()
-    for start in range(0, count, size):
-        values = model.log_likelihood(images.slice(start, min(start + size, count)), samples)
-        if values is None:
-            return {}
-        meter.add({"log_likelihood": values})
-    details = {"log_likelihood_n": count, "log_likelihood_samples": samples}
-    return {**meter.means(), **details}
-
-
 def _from_codes(
     config: Config,
     model: Autoencoder,
@@ -171,16 +176,20 @@ def _from_codes(
         test = Codes.of(model, dataset.open_test(), images, options.batch_size)
         shown = test.first(options.points)
         arrays = _drawn_codes(config, shown, dataset.open_test().images)
+
+    @cache  # several parts look at the same codes
+    def train_codes() -> Codes:
+        images = DeviceImages(dataset.train.images, device)
+        return Codes.of(model, dataset.train, images, options.batch_size)
+
+    with part("code dimensions"):
+        found = dimensions.scores(model, images, test, train_codes, options.batch_size)
+        metrics |= found
     for dims in options.tsne:
         with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
         if embedding is not None:
             arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": shown.labels.numpy()}
-
-    @cache  # the latent space and the probe look at the same codes
-    def train_codes() -> Codes:
-        images = DeviceImages(dataset.train.images, device)
-        return Codes.of(model, dataset.train, images, options.batch_size)
 
     if options.latent is not None:
         with part("latent space"):
@@ -192,6 +201,13 @@ def _from_codes(
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
+            arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
+        with part("Jacobian of the encoder"):
+            more, more_arrays = dimensions.encoder_scores(model, images, test)
+            metrics["latent"] |= more
+            arrays |= more_arrays
+            order = dimensions.importance(test, found.get("kl_per_dim"))
+            arrays |= traversals(options.latent, model, train, order, config.seed)
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
             scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)
@@ -217,6 +233,7 @@ def _probe(
 
     def splits(encode: Callable[[Tensor], Tensor]) -> probes.Splits:
         def codes(part: Part) -> Codes:
+            part = part.select(slice(probes.most(math.prod(dataset.image_shape))))
             return Codes.through(encode, _inputs(config, options, part, device), part.labels)
 
         train, test = codes(dataset.train), codes(dataset.open_test())
@@ -230,6 +247,9 @@ def _probe(
     else:
         own = splits(model.encode)
     scores = probes.probe(options, own, config.seed)
+    used = min(len(own.train), probes.most(own.train.z.shape[1]))
+    if used < len(dataset.train):
+        scores = {name: {**one, "n_train": used} for name, one in scores.items()}
     others = {"pixels": lambda x: x.flatten(1), "pca": pca.encode}
     for name in options.baselines if scores else ():
         for classifier, other in probes.probe(options, splits(others[name]), config.seed).items():
@@ -250,7 +270,7 @@ def _inputs(
     return (x_in for x_in, _ in pairs(images, corrupt, keys, size))
 
 
-def _drawn_codes(config: Config, shown: Codes, images: np.ndarray) -> Arrays:
+def _drawn_codes(config: Config, shown: Codes, images: Images) -> Arrays:
     """Codes of the first test images, and their projections."""
     z, labels = shown.z.numpy(), shown.labels.numpy()
     points, axes = codes.project(z, 2)

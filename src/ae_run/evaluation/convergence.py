@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ae_run.config import ConvergenceConfig
+from ae_run.evaluation_config import ConvergenceConfig
 from ae_run.images import to_uint8
 from ae_run.models import Autoencoder, mse
 from ae_run.randomness import generator

@@ -12,13 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from ae_run.config import EvaluateConfig, validate
+from ae_run.config import validate
 from ae_run.errors import UserError
+from ae_run.evaluation_config import EvaluateConfig
 from ae_run.run_folder import RunFolder
 
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "robustness": ("robustness", ("robustness_",)),
-    "latent": ("latent", ("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_")),
+    "denoisers": ("denoisers", ("denoisers_",)),
+    "latent": (
+        "latent",
+        (
+            *("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_", "explorer_"),
+            *("dims_", "traversals_"),
+        ),
+    ),
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),
     "tsne": ("tsne", ("tsne_",)),

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ae_run.config import LatentConfig
 from ae_run.evaluation.codes import Codes
+from ae_run.evaluation_config import LatentConfig
 from ae_run.images import to_uint8
 from ae_run.models import Autoencoder
 from ae_run.randomness import generator
@@ -19,6 +19,8 @@ from ae_run.randomness import generator
 Arrays = dict[str, np.ndarray]
 Say = Callable[[str], None]
 _KEY = "evaluate.latent"
+_TRAVERSED = 64
+"""Dimensions that are varied one by one, at most."""
 
 
 def latent_arrays(
@@ -35,7 +37,7 @@ def latent_arrays(
     Whatever the run cannot provide, such as a path to a class without training images, is left
     out and reported through `say`.
     """
-    decode = _Decoder(model, batch_size=256)
+    decode = Decoder(model, batch_size=256)
     means = centroids(train, classes)  # (K, d)
     prior = prior_codes(model, options.samples or 1, seed)
     arrays = {"centroids_images": decode(means)}
@@ -56,7 +58,39 @@ def latent_arrays(
     return arrays | _plane(options, decode, train.z, prior is not None, say)
 
 
-class _Decoder:
+def traversals(
+    options: LatentConfig, model: Autoencoder, train: Codes, importance: Tensor, seed: int
+) -> Arrays:
+    """Each dimension varied by itself, the most important first; the others stay at their mean.
+
+    With a prior, they stay at 0, and the values are in the prior's standard deviations.
+
+    Args:
+        options: `grid_range` and `grid_size` of the values.
+        model: decodes.
+        train: codes of the training images.
+        importance: of each dimension, (d,).
+        seed: of the run.
+
+    Returns:
+        `traversals_images` (T, R, C, H, W) of T ≤ 64 dimensions, `_dims` (T,), `_importance` (T,)
+        and `_values` (R,), in standard deviations.
+    """
+    dims = importance.argsort(descending=True, stable=True)[:_TRAVERSED]
+    centre, spread = _centre(train.z, prior_codes(model, 1, seed) is not None)
+    values = _axis(options)
+    codes = centre.repeat(len(dims), len(values), 1)  # (T, R, d)
+    for row, dim in enumerate(dims.tolist()):
+        codes[row, :, dim] += values * spread[dim]
+    return {
+        "traversals_images": Decoder(model, batch_size=256)(codes),
+        "traversals_dims": dims.numpy(),
+        "traversals_importance": importance[dims].float().numpy(),
+        "traversals_values": values.numpy(),
+    }
+
+
+class Decoder:
     """Decodes codes of any leading shape in batches."""
 
     def __init__(self, model: Autoencoder, batch_size: int) -> None:
@@ -144,7 +178,7 @@ def prior_codes(model: Autoencoder, n: int, seed: int) -> Tensor | None:
 
 def _paths(
     options: LatentConfig,
-    decode: _Decoder,
+    decode: Decoder,
     means: Tensor,
     test: Codes,
     has_prior: bool,
@@ -181,7 +215,7 @@ def _paths(
     return arrays
 
 
-def _path_across(options: LatentConfig, decode: _Decoder, codes: Tensor, say: Say) -> Arrays:
+def _path_across(options: LatentConfig, decode: Decoder, codes: Tensor, say: Say) -> Arrays:
     """The decoded path between two points, given as quantiles of each dimension of codes (N, d)."""
     if options.path_quantiles is None:
         return {}
@@ -211,7 +245,7 @@ def _known(
 
 
 def _plane(
-    options: LatentConfig, decode: _Decoder, codes: Tensor, has_prior: bool, say: Say
+    options: LatentConfig, decode: Decoder, codes: Tensor, has_prior: bool, say: Say
 ) -> Arrays:
     """A grid over two dimensions of the code; the others stay at the mean, or at 0 with a prior.
 
@@ -229,12 +263,8 @@ def _plane(
     if max(dims) >= d:
         say(f"{_KEY}.grid_dims: {dims} left out: the code has dimensions 0 to {d - 1}")
         return {}
-    if has_prior:
-        centre, spread = torch.zeros(d), torch.ones(d)
-    else:
-        centre = codes.mean(0)
-    last = options.grid_size - 1
-    values = options.grid_range * (2 * torch.arange(last + 1) - last) / last  # symmetric, exactly
+    centre, spread = _centre(codes, has_prior)
+    values = _axis(options)
     plane = centre.repeat(len(values), len(values), 1)  # (R, R, d)
     plane[:, :, dims[0]] += values[None, :] * spread[dims[0]]
     plane[:, :, dims[1]] += values[:, None] * spread[dims[1]]
@@ -243,3 +273,16 @@ def _plane(
         "latent_grid_dims": np.array(dims),
         "latent_grid_values": values.numpy(),
     }
+
+
+def _centre(codes: Tensor, has_prior: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (d,) each, of the prior or of codes (N, d)."""
+    if has_prior:
+        return torch.zeros(codes.shape[1]), torch.ones(codes.shape[1])
+    return codes.mean(0), codes.std(0, correction=0)
+
+
+def _axis(options: LatentConfig) -> Tensor:
+    """The values along a dimension, in standard deviations: (R,), symmetric, exactly."""
+    last = options.grid_size - 1
+    return options.grid_range * (2 * torch.arange(last + 1) - last) / last

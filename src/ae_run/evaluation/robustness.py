@@ -8,12 +8,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ae_run import corruptions
-from ae_run.config import Config, RobustnessConfig
+from ae_run.config import Config
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
+from ae_run.evaluation_config import RobustnessConfig
 from ae_run.images import DeviceImages, pairs, to_uint8
 from ae_run.meter import Meter
-from ae_run.models import Autoencoder, mse
+from ae_run.models import Autoencoder
 from ae_run.randomness import KeyedNoise
 from ae_run.schema import CorruptionConfig
 
@@ -69,7 +70,7 @@ def curve(
     Returns:
         Metrics: `level_name`, `levels`, and for each score a list over levels: of the model's
         output (`mse`, …), of the corrupted input itself (`input_mse`, …) and of the PCA baseline
-        (`pca_mse`). Arrays: `inputs` and `outputs`, uint8 (levels, examples, C, H, W), and the
+        (`pca_mse`, …). Arrays: `inputs` and `outputs`, uint8 (levels, examples, C, H, W), and the
         `mse` of each image (levels, N).
     """
     functions = [
@@ -90,7 +91,8 @@ def curve(
             errors.append(scores["mse"])
             meter.add(scores)
             meter.add({f"input_{name}": score for name, score in target.scores(x_in).items()})
-            meter.add({"pca_mse": mse(pca.reconstruct(x_in), target.images)})
+            of_pca = target.scores(pca.reconstruct(x_in))
+            meter.add({f"pca_{name}": score for name, score in of_pca.items()})
             if start == 0:
                 inputs.append(to_uint8(x_in[:EXAMPLES]))
                 outputs.append(to_uint8(output[:EXAMPLES]))

@@ -6,7 +6,7 @@ from typing import Any
 
 from ae_run.run_folder import RunFolder
 
-_NOT_SCORES = ("n", "latent_dim", "level")
+_NOT_SCORES = ("n", "latent_dim", "level", "log_likelihood_n", "log_likelihood_samples")
 
 
 def summary(folders: Sequence[RunFolder]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def _scores(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The numbers in the metrics by dotted path, except baselines, which depend on no seed."""
     scores: dict[str, float] = {}
     for key, value in metrics.items():
-        if key in ("baseline", "input"):
+        if key in ("baseline", "input", "denoisers"):
             continue
         if isinstance(value, Mapping):
             scores |= _scores(value, f"{prefix}{key}.")

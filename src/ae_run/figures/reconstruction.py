@@ -87,25 +87,43 @@ def _noise(run: RunData) -> str:
     return f"{name}, {trained.get('level_name', 'level')} {trained.get('level', 0):g}"
 
 
-@section.figure(
-    "Denoising",
-    "Corrupted input, the model's output and the clean image. Below each image: its "
-    "signal-to-noise ratio against the clean image. In the heading: means over the test set, "
-    "before and after.",
-)
+def _denoised(run: RunData) -> str:
+    filtered = ""
+    if run.array("denoisers_output") is not None:
+        filtered = f" the output of the best classical denoiser ({_best_denoiser(run)}),"
+    return (
+        f"Corrupted input,{filtered} the model's output and the clean image. Below each image: its "
+        "signal-to-noise ratio against the clean image. In the heading: means over the test set, "
+        "before and after."
+    )
+
+
+def _best_denoiser(run: RunData) -> str:
+    return str((run.metrics.get("denoisers") or {}).get("best", "filter")).replace("_", " ")
+
+
+@section.figure("Denoising", _denoised)
 def denoising(run: RunData, style: Style, title: str) -> Figure | None:
-    """Needs `denoising` in the metrics and `reconstruction_{target,input,output}`."""
+    """Needs `denoising` in the metrics and `reconstruction_{target,input,output}`.
+
+    `denoisers_output` (k, C, H, W), if any, is that of the best classical denoiser.
+    """
     scores = run.metrics.get("denoising")
     arrays = [run.array(f"reconstruction_{key}") for key in ("input", "output", "target")]
     columns = style.across(COLUMNS, _LABELLED)
     given, output, target = (None if a is None else a[:columns] for a in arrays)
     if not scores or given is None or output is None or target is None:
         return None
-    ratios = [*_snr(given, target), *_snr(output, target), *[""] * len(target)]
+    rows = {"corrupted": given, "output": output}
+    filtered = run.array("denoisers_output")
+    if filtered is not None and len(filtered) >= len(target):
+        best = plain(_best_denoiser(run), 16)
+        rows = {"corrupted": given, best: filtered[:columns], "output": output}
+    ratios = [ratio for images in rows.values() for ratio in _snr(images, target)]
     block = Block(
-        np.stack([given, output, target]),
-        row_labels=["corrupted", "output", "clean"],
-        cell_labels=ratios,
+        np.stack([*rows.values(), target]),
+        row_labels=[*rows, "clean"],
+        cell_labels=[*ratios, *[""] * len(target)],
         title=_summary(scores),
     )
     return grid_figure(style, title, run.label, [block])
@@ -134,7 +152,7 @@ def _summary(scores: dict[str, Any]) -> str:
 
 @section.figure(
     "Denoising by level",
-    "Scores of the output (solid) and of the corrupted input (dashed) against the clean image; the "
+    "Scores against the clean image of the output, of the corrupted input (dashed) and of PCA; the "
     "dotted line marks the level used in training. Higher is better.",
 )
 def denoising_levels(run: RunData, style: Style, title: str) -> Figure | None:
@@ -155,6 +173,9 @@ def denoising_levels(run: RunData, style: Style, title: str) -> Figure | None:
         if _SCORES[key][1] == "dB":
             before[levels == 0] = np.nan  # no noise: infinitely many decibels
         axes.plot(levels, floats(curve[key]), "o-", ms=3.5, color=style.color(0), label="output")
+        if f"pca_{key}" in curve:
+            of_pca = floats(curve[f"pca_{key}"])
+            axes.plot(levels, of_pca, "s-", ms=3, color=style.color(1), label="PCA")
         axes.plot(levels, before, "--", color=style.muted, label="corrupted input")
         axes.axvline(trained["level"], color=style.ink, ls=":", lw=1, label="trained at")
         axes.set(ylabel=axis(key), xlabel=plain(level(trained), 44))

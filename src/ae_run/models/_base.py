@@ -55,6 +55,9 @@ class Autoencoder(nn.Module):
     monitor = "mse"
     """The validation score that picks the best weights if `train.monitor` is auto."""
 
+    likelihood: Literal["bernoulli", "gaussian"] | None = None
+    """The distribution of a pixel given the code, in a model that bounds log p(x)."""
+
     @property
     def active_dim(self) -> int:
         """How many of a code's d numbers can differ from zero: all, except in a sparse code.
@@ -79,6 +82,10 @@ class Autoencoder(nn.Module):
         """Images → images, deterministic."""
         return self.decode(self.encode(x))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Images → reconstructions."""
+        return self.reconstruct(x)
+
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
         """The loss between the output for the (corrupted) input and the clean target."""
         raise NotImplementedError
@@ -93,6 +100,14 @@ class Autoencoder(nn.Module):
 
     def log_likelihood(self, x: Tensor, samples: int) -> Tensor | None:  # noqa: ARG002
         """Log p(x) in nats (B,), estimated with N samples; None if the model has no density."""
+        return None
+
+    def kl_per_dimension(self, x: Tensor) -> Tensor | None:  # noqa: ARG002
+        """KL(q(z|x) ‖ p(z)) of each dimension in nats (B, d); None if the model has no prior."""
+        return None
+
+    def weights_penalty(self) -> Tensor | None:
+        """A norm of the weights that stands for that of the encoder's Jacobian; None without."""
         return None
 
     def score_names(self) -> set[str]:

@@ -12,13 +12,19 @@ with σ² = `variance`, and −log p, the term `nll`, is Σ(x − x̂)²/2σ² +
 pixels; at σ² = ½ it is the summed squared error plus a constant, which makes the loss the
 colored report's "MSE + KL". β ≠ 1: Higgins et al. 2017, "beta-VAE". Free bits: Kingma et al.
 2016, "Improved variational inference with inverse autoregressive flow", equation 15.
+
+With K = `importance_samples` codes per image, `objective=elbo` averages their K bounds, and
+`objective=iwae` maximises log 1/K Σ_k p(x, z_k) / q(z_k|x), which lies between the ELBO, to which
+it is equal at K = 1, and log p(x) (Burda et al. 2016, "Importance weighted autoencoders"). Its
+negative is the score `niwae`, by which such a run is monitored.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from ae_run.models import _conv, _trunk
@@ -31,12 +37,13 @@ from ae_run.models._base import (
     mse,
 )
 from ae_run.models._draws import normal_like
+from ae_run.schema import Positive
 
 LOGVAR_RANGE = (-10.0, 10.0)
 """Log-variances are clamped to this range, so that no exponential overflows: standard deviations
 from 0.007 to 148. Outside of it their gradient is zero."""
-_ROWS = 4096
-"""Images that `log_likelihood` decodes at once."""
+_ROWS = 1024
+"""Codes that are decoded at once where no gradient is needed."""
 
 
 class Config(_trunk.TrunkConfig):
@@ -46,19 +53,32 @@ class Config(_trunk.TrunkConfig):
     variance: Annotated[float, Field(gt=0)]
     beta: Annotated[float, Field(ge=0)]
     free_bits: Annotated[float, Field(ge=0)]
+    objective: Literal["elbo", "iwae"]
+    importance_samples: Positive
     output_bias: OutputBias
+
+    @model_validator(mode="after")
+    def _of_the_elbo_only(self) -> "Config":
+        for name, neutral in (("beta", 1.0), ("free_bits", 0.0)):
+            if self.objective == "iwae" and getattr(self, name) != neutral:
+                raise ValueError(
+                    f"model.{name}={getattr(self, name):g}: changes the KL term, which "
+                    f"model.objective=iwae does not have; must be {neutral:g} there, or use "
+                    "model.objective=elbo"
+                )
+        return self
 
 
 class Model(Autoencoder):
     """(B, C, H, W) → mu (B, d), the code → (B, C, H, W)."""
-
-    monitor = "nelbo"
 
     def __init__(self, config: Config, image_shape: tuple[int, int, int]) -> None:
         super().__init__(config, image_shape)
         # One linear layer with 2d outputs: two heads of d.
         self.encoder = _trunk.encoder(config, image_shape, 2 * config.latent_dim)
         self.decoder = _trunk.decoder(config, image_shape)
+        self.likelihood = config.likelihood
+        self.monitor = "niwae" if config.objective == "iwae" else "nelbo"
         self._config = config
         self._term = "bce" if config.likelihood == "bernoulli" else "nll"
 
@@ -78,33 +98,45 @@ class Model(Autoencoder):
     def loss(self, x_in: Tensor, target: Tensor) -> LossTerms:
         """See `Autoencoder`."""
         mu, logvar = self.posterior(x_in)
-        error = self._error(self.decode_logits(reparameterize(mu, logvar)), target)
+        z, errors = self._sampled(mu, logvar, target, self._config.importance_samples)
+        error = errors.mean(0)
         kl = kl_to_prior(mu, logvar)  # (B, d)
-        penalty = kl
+        terms = {self._term: error, "kl": kl.sum(1), "nelbo": error + kl.sum(1)}
+        if self._config.objective == "iwae":
+            bound = log_mean_exp(log_ratio(z, mu, logvar) - errors)
+            return LossTerms(-bound, terms | {"niwae": -bound})
         if self._config.free_bits > 0:
             # A dimension whose batch mean is below the floor costs the floor, without a gradient.
             floor = self._config.free_bits
-            penalty = torch.where(kl.mean(0) > floor, kl, torch.full_like(kl, floor))
-        total = error + self._config.beta * penalty.sum(1)
-        kl = kl.sum(1)
-        return LossTerms(total, {self._term: error, "kl": kl, "nelbo": error + kl})
+            kl = torch.where(kl.mean(0) > floor, kl, torch.full_like(kl, floor))
+        return LossTerms(error + self._config.beta * kl.sum(1), terms)
 
     def scores(self, x_in: Tensor, target: Tensor) -> dict[str, Tensor]:
         """See `Autoencoder`: `mse` at the mean code; the others in nats at β = 1."""
         mu, logvar = self.posterior(x_in)
         at_mean, kl = self.decode_logits(mu), kl_to_prior(mu, logvar).sum(1)
-        error = self._error(self.decode_logits(reparameterize(mu, logvar)), target)
-        return {
+        chunks = self._in_chunks(mu, logvar, target, self._config.importance_samples)
+        errors, log_weights = map(torch.cat, zip(*chunks, strict=True))  # each (K, B)
+        error = errors.mean(0)
+        scores = {
             "mse": mse(torch.sigmoid(at_mean), target),
             self._term: error,
             "kl": kl,
             "nelbo": error + kl,
             "nelbo_at_mean": self._error(at_mean, target) + kl,
         }
+        if self._config.objective == "iwae":
+            scores["niwae"] = -log_mean_exp(log_weights)
+        return scores
 
     def score_names(self) -> set[str]:
         """See `Autoencoder`."""
-        return {"mse", self._term, "kl", "nelbo", "nelbo_at_mean"}
+        names = {"mse", self._term, "kl", "nelbo", "nelbo_at_mean"}
+        return names | ({"niwae"} if self._config.objective == "iwae" else set())
+
+    def kl_per_dimension(self, x: Tensor) -> Tensor:
+        """See `Autoencoder`."""
+        return kl_to_prior(*self.posterior(x))
 
     def sample(self, n: int, source: torch.Generator) -> Tensor:
         """See `Autoencoder`: codes from N(0, I)."""
@@ -116,20 +148,25 @@ class Model(Autoencoder):
         """See `Autoencoder`: a lower bound that approaches log p(x) as K grows.
 
         log 1/K Σ_k p(x, z_k) / q(z_k|x) (Burda et al. 2016, "Importance weighted autoencoders").
-        Decodes at most 4,096 images at once, or one sample per image if x holds more.
+        Decodes at most 1,024 codes at once, or one code per image if x holds more.
         """
-        mu, logvar = self.posterior(x)
-        at_once = max(1, _ROWS // len(x))
-        log_weights = []
+        chunks = self._in_chunks(*self.posterior(x), x, samples)
+        return log_mean_exp(torch.cat([log_weights for _, log_weights in chunks]))
+
+    def _in_chunks(
+        self, mu: Tensor, logvar: Tensor, target: Tensor, samples: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """−log p(x|z) and the log-weights log p(x, z) / q(z|x) of K samples, each (≤ K, B)."""
+        at_once = max(1, _ROWS // len(target))
         for start in range(0, samples, at_once):
-            k = min(at_once, samples - start)
-            z = reparameterize(mu.repeat(k, 1), logvar.repeat(k, 1))  # (k·B, d)
-            log_p = -self._error(self.decode_logits(z), x.repeat(k, 1, 1, 1)).view(k, -1)
-            z = z.view(k, *mu.shape)
-            # log N(z; 0, I) − log N(z; mu, σ²); the 2π cancel.
-            log_ratio = ((z - mu).square() * (-logvar).exp() + logvar - z.square()).sum(2) / 2
-            log_weights.append(log_p + log_ratio)
-        return torch.cat(log_weights).logsumexp(0) - math.log(samples)
+            z, errors = self._sampled(mu, logvar, target, min(at_once, samples - start))
+            yield errors, log_ratio(z, mu, logvar) - errors
+
+    def _sampled(self, mu: Tensor, logvar: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """K codes per image (K, B, d), and −log p(target|z) of each (K, B)."""
+        z = reparameterize(_repeated(mu, k), _repeated(logvar, k))
+        errors = self._error(self.decode_logits(z), _repeated(target, k))
+        return z.view(k, *mu.shape), errors.view(k, -1)
 
     def _error(self, logits: Tensor, target: Tensor) -> Tensor:
         """−log p(target|z) in nats: (B,)."""
@@ -138,6 +175,22 @@ class Model(Autoencoder):
         pixels, variance = math.prod(self.image_shape), self._config.variance
         squares = pixels * mse(torch.sigmoid(at_least_float32(logits)), target)
         return squares / (2 * variance) + pixels / 2 * math.log(2 * math.pi * variance)
+
+
+def _repeated(x: Tensor, k: int) -> Tensor:
+    """(B, …) → (k·B, …), all of x k times; x itself for k = 1."""
+    return x.expand(k, *x.shape).flatten(0, 1)
+
+
+def log_mean_exp(log_weights: Tensor) -> Tensor:
+    """The logarithm of the mean over K weights, from their logarithms: (K, B) → (B,)."""
+    return log_weights.logsumexp(0) - math.log(len(log_weights))
+
+
+def log_ratio(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """Log N(z; 0, I) − log N(z; mu, exp(logvar)): (K, B, d) and twice (B, d) → (K, B)."""
+    # The 2π cancel.
+    return ((z - mu).square() * (-logvar).exp() + logvar - z.square()).sum(2) / 2
 
 
 def reparameterize(mu: Tensor, logvar: Tensor) -> Tensor:

@@ -47,6 +47,9 @@ def heading(run: RunData, folder: RunFolder) -> dict[str, str]:
         "data": data,
         "model": model,
         "sub": ", ".join(parts),
+        "name": str(run.config.get("name") or ""),
+        "tags": ", ".join(map(str, run.config.get("tags") or ())),
+        "notes": str(run.config.get("notes") or ""),
         "folder": folder.path.name,
         "run": shlex.quote(f"run={folder.path}"),
     }
@@ -115,6 +118,7 @@ def facts(run: RunData, folder: RunFolder) -> list[tuple[str, str]]:
         "device": device,
         "precision": of.get("precision"),
         "threads": threads,
+        "images": of.get("images"),
         "parameters": number(of["parameters"]) if "parameters" in of else None,
         "epochs": epochs if "epochs_done" in of else None,
         "training speed": f"{rate:,.0f} images/s" if isinstance(rate, int | float) else None,

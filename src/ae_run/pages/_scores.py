@@ -1,6 +1,6 @@
 """The scores on the page of a run: tiles and bars for the ones that matter, tables for all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,18 @@ from ae_run import headline
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.words import SCORES, level
 
-_SHORT = {"mse": "MSE", "bce": "cross-entropy", "kl": "KL", "log_likelihood": "log p(x)"}
+_SHORT = {
+    "mse": "MSE",
+    "bce": "cross-entropy",
+    "kl": "KL",
+    "log_likelihood": "log p(x)",
+    "niwae": "negative IWAE bound",
+}
 _IMAGE_SCORES = ("mse", "psnr_db", "ssim", "snr_db")
-_IN_NATS = ("nelbo", "nelbo_at_mean", "bce", "kl", "log_likelihood")
+_IN_NATS = ("nelbo", "niwae", "nelbo_at_mean", "bce", "nll", "kl", "log_likelihood")
+_ROLES = {"kl": ": the rate", "bce": ": the distortion", "nll": ": the distortion"}
+_BOUNDS = ("nelbo", "niwae", "log_likelihood")
+"""Those among the headline scores."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ def _block(run: RunData, found: headline.Block) -> Block:
     others = {words[name]: found.others[name] for name in words if name in found.others}
     seeds = run.replicas.get("scores") or {}
     tiles = []
-    for key in ("nelbo", *_IMAGE_SCORES):
+    for key in (*_BOUNDS, *_IMAGE_SCORES):
         if found.own.get(key) is None:
             continue
         value, notes = number(found.own[key]), []
@@ -82,6 +91,7 @@ def _block(run: RunData, found: headline.Block) -> Block:
             value = f"{number(spread['mean'])} ± {number(spread['sd'], 2)}"
             notes = [f"mean ± sd over {len(run.replicas['seeds'])} seeds"]
         score = found.score(key, run.replicas)
+        notes += _bound_notes(key, run.metrics)
         notes += [
             f"{score / base[key]:.2f} × {_brief(name)}"
             for name, base in others.items()
@@ -95,6 +105,17 @@ def _block(run: RunData, found: headline.Block) -> Block:
             ]
         tiles.append(Tile(_name(key), value, SCORES[key][1], " · ".join(notes)))
     return Block(title, tiles, _bars(found.score("mse", run.replicas), others))
+
+
+def _bound_notes(key: str, metrics: Mapping[str, Any]) -> list[str]:
+    """What must be said beside a bound on log p(x)."""
+    notes = []
+    if key == "log_likelihood" and metrics.get("log_likelihood_se") is not None:
+        error, samples = metrics["log_likelihood_se"], metrics.get("log_likelihood_samples")
+        notes.append(f"standard error {number(error, 2)}; {number(samples)} samples per image")
+    if key in _BOUNDS and "no_density" in metrics:
+        notes.append("no density: Bernoulli on grey pixels")
+    return notes
 
 
 def _bars(own: float | None, others: Mapping[str, Mapping[str, Any]]) -> list[Bar]:
@@ -117,8 +138,11 @@ def _of(run: RunData, *path: str) -> Mapping[str, Any]:
 
 
 def _pca(run: RunData) -> str:
-    count = _of(run, "baseline", "pca").get("components") or run.metrics.get("latent_dim")
-    return f"PCA, {count} components" if count else "PCA"
+    pca = _of(run, "baseline", "pca")
+    count = pca.get("components") or run.metrics.get("latent_dim")
+    # Of all training images, unless these would have taken too long.
+    of = f" of {number(pca['images'])} images" if "images" in pca else ""
+    return f"PCA, {count} components{of}" if count else "PCA"
 
 
 def score_tables(run: RunData) -> list[Table]:
@@ -127,18 +151,47 @@ def score_tables(run: RunData) -> list[Table]:
     tables = [_seeds(run.replicas)] if run.replicas else []
     if metrics:
         tables.append(_image_scores(run))
-    nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
-    if nats:
-        tables.append(Table("Likelihood", "Nats per image.", ["term", "test"], nats))
+    if known := metrics.get("denoisers"):
+        tables.append(_denoisers(known))
+    if nats := [key for key in _IN_NATS if key in metrics]:
+        note = f"Nats per image. {metrics.get('no_density', '')}".rstrip()
+        names = [f"{SCORES[key][0]}{_ROLES.get(key, '')}" for key in nats]
+        rows = [[name, number(metrics[key])] for name, key in zip(names, nats, strict=True)]
+        tables.append(Table("Likelihood", note, ["term", "test"], rows))
+    if rows := list(_of_codes(metrics)):
+        tables.append(Table("Codes", "Of the test images.", ["", "test"], rows))
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."
+        used = {_get(one, "n_train") for one in probe.values()} - {None}
+        note += "".join(f" Of {number(count)} training images." for count in used)
         tables.append(
             Table("Linear probe and k-NN on the codes", note, ["classifier", "accuracy"], rows)
         )
     for key, curve in (metrics.get("robustness") or {}).items():
         tables.append(_robustness(key, curve))
     return tables
+
+
+def _of_codes(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Rows about the dimensions of the code and the encoder's Jacobian."""
+    of = f"of {metrics.get('latent_dim')}"
+    if "active_units" in metrics:
+        yield ["active units: variance above 0.01", f"{metrics['active_units']} {of}"]
+    if "dead_units" in metrics:
+        yield ["dead units: 0 for every training image", f"{metrics['dead_units']} {of}"]
+    latent = metrics.get("latent") or {}
+    if "correlation" in latent:
+        yield ["correlation of two dimensions, mean magnitude", number(latent["correlation"], 3)]
+    if jacobian := latent.get("jacobian"):
+        where = f"mean over {jacobian['n']} images"
+        values = jacobian["singular_values"]
+        yield [f"norm of the encoder's Jacobian, ‖∂z/∂x‖, {where}", number(jacobian["frobenius"])]
+        if "weights_penalty" in latent:
+            penalty = number(latent["weights_penalty"])
+            yield ["norm of the product of its weights, penalty=weights", penalty]
+        yield [f"its largest singular value, {where}", number(values[0])]
+        yield [f"its smallest, {where}", number(values[-1])]
 
 
 def _image_scores(run: RunData) -> Table:
@@ -159,6 +212,24 @@ def _image_scores(run: RunData) -> Table:
     return Table("Reconstruction", note, ["score", *columns], rows)
 
 
+def _denoisers(known: Mapping[str, Any]) -> Table:
+    """The model beside classical denoisers."""
+    rows = []
+    for name, scores in known.items():
+        if not isinstance(scores, Mapping):
+            continue
+        options = [f"{key} {number(scores[key])}" for key in scores if key not in _IMAGE_SCORES]
+        title = "this model" if name == "model" else ", ".join([name.replace("_", " "), *options])
+        rows.append([title, *(number(scores.get(key)) for key in _IMAGE_SCORES)])
+    tuned = "their parameters are chosen on validation images" if known["tuned_on"] else "untuned"
+    note = (
+        f"Filters that know nothing of the data set, on the first {known['n']:,} test images under "
+        f"the corruption used in training; {tuned}."
+    )
+    header = ["by", *(_name(key, unit=True) for key in _IMAGE_SCORES)]
+    return Table("Classical denoisers", note, header, rows)
+
+
 def _seeds(replicas: Mapping[str, Any]) -> Table:
     seeds = replicas["seeds"]
     rows = [
@@ -175,6 +246,9 @@ def _robustness(key: str, curve: Mapping[str, Any]) -> Table:
     for key in (key for key in SCORES if key in curve):
         header.append(_name(key, unit=True))
         columns.append(list(curve[key]))
+        if f"pca_{key}" in curve:
+            header.append(f"{_name(key, unit=True)} of PCA")
+            columns.append(list(curve[f"pca_{key}"]))
         if f"input_{key}" in curve:
             header.append(f"{_name(key, unit=True)} of the input")
             # Without noise a ratio in decibels has no bound.

@@ -18,7 +18,6 @@ from ae_run.reports.results import Found
 
 _MOST = 11
 _SNAPSHOTS = 5
-_WHITE = 240
 _SIDE = 112  # pixels of an image in an animation, about
 _FIRST_MS, _FRAME_MS, _LAST_MS = 700, 250, 2500
 
@@ -253,19 +252,6 @@ def outline(axes: Axes, box: Box, color: str, width: float) -> None:
     axes.add_patch(
         Rectangle(corner, right - left, bottom - top, fill=False, ec=color, lw=width, clip_on=False)
     )
-
-
-def frame_white_images(figure: Figure, style: Style) -> None:
-    """Hairlines around the images of every grid in which one ends in white, as its page does."""
-    for axes in figure.axes:
-        array = np.asarray(axes.images[0].get_array()) if axes.images else np.empty(0)
-        if array.ndim != 3 or array.shape[2] != 4:
-            continue
-        boxes = [box for row in cells(axes) for box in row]
-        edges = [array[top:bottom, [left, right - 1], :3] for top, bottom, left, right in boxes]
-        if any((edge > _WHITE).all(axis=2).any() for edge in edges):
-            for box in boxes:
-                outline(axes, box, style.muted, 0.4)
 
 
 def _pictures(run: RunData, key: str, end: str) -> np.ndarray | None:

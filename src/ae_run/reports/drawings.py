@@ -29,21 +29,18 @@ def pictures(
     """
     drawing: Drawing | None = _find(f"draw_{draw}")
     if drawing is not None:
-        return _framed({"": drawing(found, options, style)}, style)
+        return _drawn({"": drawing(found, options, style)})
     by_name = {file.name: file for file in available()}
     if draw not in by_name:
         raise UserError(f"draw: {draw}: there is no such drawing")
     many = len(found) > 1
     drawn = {one.name if many else "": by_name[draw].draw(one.first, style) for one in found}
-    return _framed(drawn, style)
+    return _drawn(drawn)
 
 
-def _framed(drawn: Mapping[str, Figure | None], style: Style) -> dict[str, Figure]:
-    """The figures that could be drawn, with a frame around white images."""
-    figures = {name: figure for name, figure in drawn.items() if figure is not None}
-    for figure in figures.values():
-        _grids.frame_white_images(figure, style)
-    return figures
+def _drawn(figures: Mapping[str, Figure | None]) -> dict[str, Figure]:
+    """The figures that could be drawn."""
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def files(draw: str, found: Sequence[Found]) -> dict[str, bytes]:

@@ -29,6 +29,8 @@ class Picture:
     image: render.Image
     name: str
     animation: render.Image | None
+    link: str
+    """Its file, relative to the page."""
 
 
 def stem(figure: Figure, name: str) -> str:
@@ -41,6 +43,7 @@ def write(report: Report, found: Mapping[str, Found], lines: Sequence[Line], tar
     """Write `index.html` from the numbers and from the pictures in `figures/`."""
     html = render.page(
         _TEMPLATES / "report.html",
+        render.SCRIPT,
         _TEMPLATES / "points.js",
         report=report,
         summary=_summary(lines),
@@ -178,7 +181,7 @@ def _picture(path: Path, figure: Figure) -> Picture:
     name = path.stem.removeprefix(stem(figure, "")).lstrip("-")
     moving = path.with_name(f"{stem(figure, '')}-{name or figure.runs[0]}-{figure.draw}.gif")
     animation = render.embed(moving) if moving.is_file() else None
-    return Picture(render.embed(path), name, animation)
+    return Picture(render.embed(path), name, animation, f"{path.parent.name}/{path.name}")
 
 
 def _run(one: Found) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ae_run import data
-from ae_run.config import Config, compose, validate
+from ae_run.composition import compose
+from ae_run.config import Config, validate
 from ae_run.errors import UserError
 from ae_run.reports.metrics import beside
 from ae_run.reports.spec import Cuts, Report, Value
@@ -21,13 +22,16 @@ RESULTS_VERSION = 3
 """To be raised when a change of the program changes what a config results in."""
 _DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
 # Where the images come from and how many threads work does not decide; the images themselves do.
+# No report compares with classical denoisers.
 _DECIDES_NOT = (
     ("data", "root"),
     ("data", "mirrors"),
     ("data", "download"),
     ("data", "suggested_steps"),
+    ("data", "memory"),
     ("train", "threads"),
     ("train", "replicas"),
+    ("evaluate", "denoisers"),
 )
 
 
@@ -38,6 +42,13 @@ _SUGGESTED_EPOCHS = {
     **dict.fromkeys(("mnist", "kmnist", "fashion_mnist", "mnist_mat"), 10),
     **dict.fromkeys(("notmnist", "colored_mnist", "npz", "idx", "folder"), 20),
     **dict.fromkeys(("digits", "colored_digits"), 100),
+}
+
+
+# Keys added since then: at these values they change no result, and are no part of the digests.
+_ADDED: dict[str, dict[str, Any]] = {
+    "data": {"binarize": "none"},
+    "model": {"objective": "elbo", "importance_samples": 1},
 }
 
 
@@ -169,6 +180,9 @@ class Planner:
         content = {key: config.dump()[key] for key in _DECIDES}
         for group, key in _DECIDES_NOT:
             content[group].pop(key, None)
+        for group, added in _ADDED.items():
+            same = {key for key, value in added.items() if content[group].get(key) == value}
+            content[group] = {k: v for k, v in content[group].items() if k not in same}
         content["data"] |= {"suggested_epochs": _SUGGESTED_EPOCHS.get(config.data.name)}
         content |= {"version": RESULTS_VERSION, "fingerprint": self.fingerprint(config)}
         content["init_from"] = before.training if before else None

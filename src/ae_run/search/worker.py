@@ -15,15 +15,16 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
+from pydantic import Field
 
-from ae_run import faults, processes
-from ae_run.data import Dataset, Part
+from ae_run import components, faults, processes
+from ae_run.data import Dataset, Images, Part
 from ae_run.errors import AeRunError, Interrupted, OutOfMemory
 from ae_run.run_folder import RunFolder
 from ae_run.schema import Schema
@@ -33,8 +34,7 @@ from ae_run.search.storage import StorageLost
 
 DONE, STORAGE_LOST, BROKEN, LACKING = 0, 3, 4, 5
 """Exit codes."""
-_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
-_FACTS = ("class_names", "skipped", "twins", "fingerprint")
+_FACTS = ("class_names", "skipped", "twins", "fingerprint", "mean_pixel")
 
 
 class Order(Schema):
@@ -61,6 +61,8 @@ class Order(Schema):
     """Seconds since the epoch; no trial starts after it."""
     images: Path | None
     """A folder that `save_images` wrote; None if the worker has the data set."""
+    code: Annotated[tuple[str, ...], Field(strict=False)]
+    """The user's own, by what `code=` takes."""
 
 
 class Worker:
@@ -122,26 +124,32 @@ def without_test(dataset: Dataset) -> Dataset:
 
 
 def _none_of(part: Part) -> Part:
-    return Part(part.images[:0], part.labels[:0])
+    return part.select(slice(0))
 
 
 def save_images(dataset: Dataset, folder: Path) -> None:
     """Write a data set without its test split, for `load_images` in another process."""
-    for name in _ARRAYS:
-        split, _, what = name.partition("_")
-        np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
+    train, validation = dataset.train, dataset.validation
+    parts = {"train": train.images, "validation": validation.images, "grey": dataset.grey}
+    for name, images in parts.items():
+        if images is not None:
+            (folder / name).mkdir()
+            images.save(folder / name)
+    np.savez(folder / "labels.npz", train=train.labels, validation=validation.labels)
     facts = {name: getattr(dataset, name) for name in _FACTS}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load_images(folder: Path) -> Dataset:
     """The data set that `save_images` wrote; all processes share one copy in memory."""
-    # Copy-on-write: torch.from_numpy needs a writable array.
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS]
     facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    train, validation = Part(*arrays[:2]), Part(*arrays[2:])
+    with np.load(folder / "labels.npz") as labels:
+        train, validation = (
+            Part(Images.load(folder / name), labels[name]) for name in ("train", "validation")
+        )
+    grey = Images.load(folder / "grey") if (folder / "grey").exists() else None
     facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
-    return Dataset(train, validation, _none_of(train), **facts)
+    return Dataset(train, validation, _none_of(train), grey=grey, **facts)
 
 
 def main() -> int:
@@ -153,7 +161,8 @@ def main() -> int:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(order.threads)  # before torch is imported
     try:
-        _work(order, stopping)
+        with components.using(order.code):
+            _work(order, stopping)
     except Interrupted:
         return DONE
     except AeRunError as error:

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder, replica_draws
 from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
@@ -35,7 +34,7 @@ from ae_run.training.loop import (
 from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
 from ae_run.training.run import Run
-from ae_run.training.step import Corruptor, batches, names, summed
+from ae_run.training.step import Binarizer, Corruptor, TrainingImages, batches, names, summed
 from ae_run.training.validation import Validator
 
 
@@ -83,7 +82,9 @@ class BatchedTraining:
         (self._stage,) = first.model.stages()
         self.runs, self.settings = runs, first.config.train
         self.model: nn.Module = first.model
-        self.images = DeviceImages(first.dataset.train.images, first.device, dtype)
+        self.images = TrainingImages(first.dataset, first.device, dtype)
+        for run in runs:
+            run.folder.update_json("run.json", images=self.images.where)
         self._progresses = [progress for progress, _ in saved]
         self.progress = self._progresses[0]
         self.epochs = known_epochs(self.settings)
@@ -93,7 +94,7 @@ class BatchedTraining:
         self._batched = BatchedStep(runs, self.images)
         if saved[0][1]:
             self._batched.load_optimizers([state["optimizer"] for _, state in saved])
-        self.step = on_graph(first, self._batched)
+        self.step = on_graph(first, self._batched, self.images)
         count, done = len(self.images) * len(runs), self.progress.stage_epoch
         self.bar: ProgressBar | None = ProgressBar(
             first.folder, f"{len(runs)} seeds", count, done, self.epochs
@@ -152,12 +153,13 @@ class _Loss(nn.Module):
 class BatchedStep:
     """`Step` for R replicas: positions (R, B) → loss sums (R, terms + 1)."""
 
-    def __init__(self, runs: Sequence[Run], images: DeviceImages) -> None:
+    def __init__(self, runs: Sequence[Run], images: TrainingImages) -> None:
         first = runs[0]
         self._runs, self._images = runs, images
         self._bfloat16 = first.precision == "bfloat16"
         self._loss = _Loss(first.model)
-        # Each replica has one generator for the noise and one for the model's own draws.
+        # Each replica has its generators: of binary images, of the noise, of the model's own draws.
+        self._binarize = [Binarizer(images) for _ in runs]
         self._corrupt = [Corruptor(first.config.corruption, images) for _ in runs]
         self._draws = [torch.Generator(first.device) for _ in runs]
         for run in runs:
@@ -176,22 +178,29 @@ class BatchedStep:
     @property
     def generators(self) -> list[torch.Generator]:
         """See `Step`."""
-        return [*(corrupt.generator for corrupt in self._corrupt), *self._draws]
+        drawn = (binarize.generator for binarize in self._binarize)
+        return [*drawn, *(corrupt.generator for corrupt in self._corrupt), *self._draws]
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
         """See `Step`."""
         orders = []
-        for run, corrupt, draws in zip(self._runs, self._corrupt, self._draws, strict=True):
+        parts = zip(self._runs, self._binarize, self._corrupt, self._draws, strict=True)
+        for run, binarize, corrupt, draws in parts:
             seed, size = run.config.seed, run.config.train.batch_size
+            binarize.start_epoch(seed, epoch)
             corrupt.generator.manual_seed(derive_seed(seed, "noise", epoch))
             draws.manual_seed(derive_seed(seed, "step", epoch))
             orders.append(batches(seed, epoch, self._images, size))
-        return [torch.stack(parts) for parts in zip(*orders, strict=True)]
+        order = [torch.stack(parts) for parts in zip(*orders, strict=True)]
+        self._images.announce(order)
+        return order
 
     def __call__(self, index: Tensor) -> Tensor:
         """See `Step`."""
-        flat = self._images.take(index.flatten())
-        target = flat.view(*index.shape, *flat.shape[1:])  # (R, B, C, H, W)
+        target = self._images.take(index)  # (R, B, C, H, W)
+        if self._images.are_drawn:
+            parts = zip(self._binarize, target, strict=True)
+            target = torch.stack([binarize(part) for binarize, part in parts])
         noisy = [
             corrupt(part, positions)
             for corrupt, part, positions in zip(self._corrupt, target, index, strict=True)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from ae_run import devices
 from ae_run.config import TrainConfig
-from ae_run.images import DeviceImages
 from ae_run.models import Stage
 from ae_run.randomness import derive_seed
 from ae_run.training import checkpoints, optimizers, precision
@@ -27,7 +26,7 @@ from ae_run.training.losses import StepLosses, check_finite
 from ae_run.training.progress_bar import ProgressBar
 from ae_run.training.run import Run
 from ae_run.training.snapshots import Snapshots
-from ae_run.training.step import Corruptor, Step, batches, names, summed
+from ae_run.training.step import Binarizer, Corruptor, Step, TrainingImages, batches, names, summed
 from ae_run.training.stopping import why_early
 from ae_run.training.validation import Validator
 
@@ -72,7 +71,8 @@ class Training:
         self.run = run
         self.model: nn.Module = run.model
         self.settings = run.config.train
-        self.images = DeviceImages(run.dataset.train.images, run.device, dtype)
+        self.images = TrainingImages(run.dataset, run.device, dtype)
+        run.folder.update_json("run.json", images=self.images.where)
         self.progress, self._saved = checkpoints.load_resume(run.folder)
         self.epochs = 0
         """Epochs of the current stage."""
@@ -116,7 +116,8 @@ class Training:
                 checkpoints.load_state(run.model, self._saved["model"])
                 optimizers.load_state(optimizer, self._saved["optimizer"])
             self._saved = {}
-        return on_graph(run, Step(run.config, run.precision, stage, optimizer, self.images))
+        step = Step(run.config, run.precision, stage, optimizer, self.images)
+        return on_graph(run, step, self.images)
 
     def wants_more(self, stage: Stage) -> bool:
         """Whether the stage has epochs left, patience, and a loss that still falls."""
@@ -133,13 +134,15 @@ class Training:
         """Fit a stage in closed form; return the losses after the fit."""
         assert stage.solve is not None
         config, epoch = self.run.config, self.progress.epoch + 1
-        corrupt = Corruptor(config.corruption, self.images)
+        corrupt, binarize = Corruptor(config.corruption, self.images), Binarizer(self.images)
         order = batches(config.seed, epoch, self.images, config.train.batch_size)
 
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
             corrupt.generator.manual_seed(derive_seed(config.seed, "noise", epoch))
+            self.images.announce(order)
+            binarize.start_epoch(config.seed, epoch)
             for index in order:
-                target = self.images.take(index)
+                target = binarize(self.images.take(index))
                 yield corrupt(target, index), target
 
         self.model.eval()
@@ -198,9 +201,10 @@ def train_epoch(training: Epochs, step: AnyStep, stop: StopRequest) -> StepLosse
     return losses
 
 
-def on_graph(run: Run, step: AnyStep) -> AnyStep:
-    """The step, as a CUDA graph if the run is on CUDA and its optimizer can be captured."""
-    if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
+def on_graph(run: Run, step: AnyStep, images: TrainingImages) -> AnyStep:
+    """The step, as a CUDA graph if its images are on CUDA and its optimizer can be captured."""
+    capturable = run.config.train.optimizer in optimizers.CAPTURABLE
+    if run.device.type != "cuda" or images.streamed or not capturable:
         return step
     return GraphStep(step, run.config.train.batch_size, run.folder.say)
 

@@ -5,10 +5,23 @@ from torch import Tensor, nn
 
 from ae_run import corruptions
 from ae_run.config import Config
+from ae_run.data import Dataset
 from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, Stage
 from ae_run.randomness import GeneratorNoise, KeyedNoise, derive_seed, generator
 from ae_run.schema import CorruptionConfig
+
+
+class TrainingImages(DeviceImages):
+    """The training images of a data set; grey ones where training draws binary images anew."""
+
+    def __init__(
+        self, dataset: Dataset, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.are_drawn = dataset.grey is not None
+        """Whether `Binarizer` turns each batch into a new draw."""
+        kept = dataset.train.images if dataset.grey is None else dataset.grey
+        super().__init__(kept, device, dtype)
 
 
 class Corruptor:
@@ -31,6 +44,26 @@ class Corruptor:
         return self._corrupt(target, KeyedNoise(self._keys.index_select(0, index)))
 
 
+class Binarizer:
+    """Draws binary training images from grey ones (`data.binarize=sample`), else keeps them."""
+
+    def __init__(self, images: TrainingImages) -> None:
+        self.generator = torch.Generator(images.device)
+        """The source of the draws."""
+        self._are_drawn = images.are_drawn
+
+    def start_epoch(self, seed: int, epoch: int) -> None:
+        """Seed the draws of an epoch."""
+        self.generator.manual_seed(derive_seed(seed, "binarize", epoch))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W): each pixel 1 with its grey value in [0, 1] as probability."""
+        if not self._are_drawn:
+            return images
+        numbers = GeneratorNoise(self.generator).uniform(images, *images.shape[1:])
+        return (numbers < images).to(images.dtype)
+
+
 class Step:
     """Takes a training step on the images at given positions."""
 
@@ -40,7 +73,7 @@ class Step:
         precision: str,
         stage: Stage,
         optimizer: torch.optim.Optimizer,
-        images: DeviceImages,
+        images: TrainingImages,
     ) -> None:
         self.names: list[str] = []
         """The names of the loss terms, and `total`; known after the first step."""
@@ -49,11 +82,12 @@ class Step:
         self._bfloat16 = precision == "bfloat16"
         self._stage, self._images = stage, images
         self._corrupt = Corruptor(config.corruption, images)
+        self._binarize = Binarizer(images)
 
     @property
     def generators(self) -> list[torch.Generator]:
         """The generators that a step draws from, except the default one."""
-        return [self._corrupt.generator]
+        return [self._corrupt.generator, self._binarize.generator]
 
     def start_epoch(self, epoch: int) -> list[Tensor]:
         """Seed the generators for an epoch, counted from 1.
@@ -62,8 +96,11 @@ class Step:
             Its batches, as positions of images; the last one may be shorter.
         """
         self._corrupt.generator.manual_seed(derive_seed(self._seed, "noise", epoch))
+        self._binarize.start_epoch(self._seed, epoch)
         torch.manual_seed(derive_seed(self._seed, "step", epoch))  # dropout and latent samples
-        return batches(self._seed, epoch, self._images, self._settings.batch_size)
+        order = batches(self._seed, epoch, self._images, self._settings.batch_size)
+        self._images.announce(order)
+        return order
 
     def __call__(self, index: Tensor) -> Tensor:
         """Learn from the images at these positions, int64 (B,).
@@ -71,7 +108,7 @@ class Step:
         Returns:
             Each loss term and their weighted total, summed over the images: (terms + 1,).
         """
-        target = self._images.take(index)  # (B, C, H, W) in [0, 1]
+        target = self._binarize(self._images.take(index))  # (B, C, H, W) in [0, 1]
         with torch.autocast(target.device.type, torch.bfloat16, enabled=self._bfloat16):
             losses = self._stage.loss(self._corrupt(target, index), target)  # each (B,)
         losses.total.mean().backward()  # type: ignore[no-untyped-call]

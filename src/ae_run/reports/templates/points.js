@@ -1,10 +1,4 @@
 "use strict";
-// A link to a folded note opens it.
-addEventListener("hashchange", () => {
-  const target = document.getElementById(location.hash.slice(1));
-  if (target && "open" in target) target.open = true;
-});
-
 // Points in space, turned by pointer or arrow keys.
 const COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#B8A900", "#777777", "#7a3fb0", "#5b8a00"];
 const clouds = JSON.parse(document.getElementById("clouds").textContent);
