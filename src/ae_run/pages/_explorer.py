@@ -162,7 +162,7 @@ def _sprite(images: np.ndarray | None, most: int, room: int) -> dict[str, Any] |
 
 
 def _reduced(images: np.ndarray) -> np.ndarray:
-    step = -(-max(images.shape[-2:]) // _THUMBNAIL)
+    step = min(-(-max(images.shape[-2:]) // _THUMBNAIL), *images.shape[-2:])
     if step == 1:
         return images
     height, width = (size // step * step for size in images.shape[-2:])
