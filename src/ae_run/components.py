@@ -19,7 +19,7 @@ from ae_run.errors import UserError
 from ae_run.messages import unknown
 from ae_run.own_code import Code
 
-PACKAGES = own_code.PACKAGES
+PACKAGES, FOLDERS = own_code.PACKAGES, own_code.FOLDERS
 _REPORTS = "reports"
 """A folder of `conf/` that is not a config group; it holds the specs of the student reports."""
 ALIASES = {("corruption", "noise"): "gaussian"}
@@ -52,9 +52,9 @@ def in_use() -> tuple[Code, ...]:
 
 
 def _refuse_clashes(code: Code) -> None:
-    for group in PACKAGES:
+    for group in FOLDERS:
         for name in {*code.components(group)} & {*files(group)}:
-            path = code.folder / PACKAGES[group] / f"{name}.py"
+            path = code.folder / FOLDERS[group] / f"{name}.py"
             raise UserError(f"{path}: there is a {group} {name} already; give it another name")
     for path in sorted(code.conf.glob("*/*.yaml")):
         if path.stem in options(path.parent.name):
@@ -83,7 +83,7 @@ def files(group: str) -> list[str]:
 
 @cache
 def _built_in(group: str) -> list[str]:
-    folder = Path(__file__).parent / PACKAGES[group]
+    folder = Path(__file__).parent / FOLDERS[group]
     names = (module.name for module in pkgutil.iter_modules([str(folder)]))
     return [name for name in names if not name.startswith("_")]
 
@@ -100,7 +100,7 @@ def module(group: str, name: str) -> ModuleType:
     if name not in _built_in(group):
         given = f"{group}.name={name}"
         raise UserError(f"{unknown(given, name, files(group))}; your own: code=FOLDER")
-    return importlib.import_module(f"ae_run.{PACKAGES[group]}.{name}")
+    return importlib.import_module(f"ae_run.{FOLDERS[group]}.{name}")
 
 
 @cache

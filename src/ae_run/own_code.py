@@ -29,6 +29,8 @@ GROUP = "ae_run.components"
 """The entry points of installed packages."""
 PACKAGES = {"data": "data", "corruption": "corruptions", "model": "models"}
 """Config group → folder of its components."""
+FOLDERS = PACKAGES | {"logger": "loggers"}
+"""The same, with what is no config group."""
 _CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
     "data": {"load": ("config",)},
     "corruption": {"corrupt": ("config", "images", "noise")},
@@ -38,6 +40,7 @@ _CONTRACT: dict[str, dict[str, tuple[str, ...]]] = {
         "Model.decode_logits": ("self", "z"),
         "Model.loss": ("self", "x_in", "target"),
     },
+    "logger": {"Logger": ("folder",)},
 }
 """What a component's file defines besides `Config`, and what that is called with."""
 _PARENT = "ae_run_code"
@@ -74,7 +77,7 @@ class Code:
 
     def components(self, group: str) -> list[str]:
         """The names of its components of a config group, sorted."""
-        paths = (self.folder / PACKAGES[group]).glob("[!_]*.py")
+        paths = (self.folder / FOLDERS[group]).glob("[!_]*.py")
         return sorted(path.stem for path in paths)
 
     def module(self, group: str, name: str) -> ModuleType:
@@ -83,10 +86,10 @@ class Code:
         Raises:
             UserError: it cannot be imported, or does not define what a component must.
         """
-        path = self.folder / PACKAGES[group] / f"{name}.py"
+        path = self.folder / FOLDERS[group] / f"{name}.py"
         try:
             package = self.package or self._registered()
-            found = importlib.import_module(f"{package}.{PACKAGES[group]}.{name}")
+            found = importlib.import_module(f"{package}.{FOLDERS[group]}.{name}")
         except (Exception, SystemExit) as error:
             raise UserError(_in_one_line(error, path, self.folder)) from error
         _check(found, group, path)
@@ -133,7 +136,7 @@ def find(given: str) -> Code:
             known = f"; installed: {', '.join(sorted(points))}" if points else ""
             raise UserError(f"code={given}: no such folder, and no installed package{known}")
         found = Code(given, _place(given, points[given]), points[given])
-    parts = [*PACKAGES.values(), "conf"]
+    parts = [*FOLDERS.values(), "conf"]
     if not any((found.folder / part).is_dir() for part in parts):
         raise UserError(f"code={given}: has none of the folders {', '.join(parts)}")
     return found
@@ -171,7 +174,9 @@ def _in_one_line(error: BaseException, path: Path, folder: Path) -> str:
 
 def _check(module: ModuleType, group: str, path: Path) -> None:
     """Refuse a component that lacks a part of its contract, or takes other arguments."""
-    needed = ["Config", *_CONTRACT[group], *(["LEVEL"] if group == "corruption" else [])]
+    needed = [*_CONTRACT[group], *(["LEVEL"] if group == "corruption" else [])]
+    if group in PACKAGES:
+        needed.insert(0, "Config")
     for name in needed:
         found: object = module
         for part in name.split("."):

@@ -2,38 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pytest
 from command_line import FAST
 
-from ae_run import loggers
-
+OWN = ("code=my_code",)
 DOCS = Path(__file__).parents[2] / "docs" / "loggers.md"
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose files are loggers, too; `jsonl` is that of the docs."""
-    folder = tmp_path / "loggers"
-    folder.mkdir()
+def own(tmp_path: Path) -> Path:
+    """A folder of loggers of one's own; `jsonl` is that of the docs."""
+    folder = tmp_path / "my_code" / "loggers"
+    folder.mkdir(parents=True)
     (example,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     assert len(example.splitlines()) <= 32
     (folder / "jsonl.py").write_text(example, encoding="utf-8")
-    monkeypatch.setattr(loggers, "__path__", [*loggers.__path__, str(folder)])
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _no_module_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import sys
-
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if name.startswith("ae_run.loggers."):
-            monkeypatch.delitem(sys.modules, name)
 
 
 def lines(folder: Path) -> list[dict]:
@@ -44,7 +31,7 @@ def lines(folder: Path) -> list[dict]:
 @pytest.mark.usefixtures("own")
 def test_the_logger_of_the_docs_gets_each_epoch_once_also_when_resumed(cli):
     line = ("train.schedule=constant", "run_dir=run")
-    assert cli(*FAST, *line, "train.loggers=[jsonl]").code == 0
+    assert cli(*FAST, *OWN, *line, "train.loggers=[jsonl]").code == 0
     found = lines(Path("run"))
     assert [row.get("epoch") for row in found] == [1, 2, None]
     assert found[0]["stage"] == "train"
@@ -53,7 +40,7 @@ def test_the_logger_of_the_docs_gets_each_epoch_once_also_when_resumed(cli):
     assert found[2] == {"test_mse": metrics["mse"]}
     # The last epoch was saved, but the process was killed before it was logged.
     Path("run/epochs.jsonl").write_text(json.dumps(found[0]) + "\n", encoding="utf-8")
-    again = cli("resume=run", "train.epochs=3")
+    again = cli("resume=run", *OWN, "train.epochs=3")
     assert again.code == 0, again.err
     found = lines(Path("run"))
     assert [row.get("epoch") for row in found] == [1, 2, 3, None]
@@ -62,7 +49,7 @@ def test_the_logger_of_the_docs_gets_each_epoch_once_also_when_resumed(cli):
 @pytest.mark.usefixtures("own")
 def test_a_logger_that_is_switched_on_later_gets_the_epochs_before(cli):
     assert cli(*FAST, "train.schedule=constant", "run_dir=run").code == 0
-    result = cli("resume=run", "train.epochs=3", "train.loggers=[jsonl]")
+    result = cli("resume=run", "train.epochs=3", *OWN, "train.loggers=[jsonl]")
     assert result.code == 0, result.err
     assert [row.get("epoch") for row in lines(Path("run"))] == [1, 2, 3, None]
 
@@ -75,7 +62,7 @@ def test_a_logger_that_fails_is_told_once_and_the_run_is_the_same(broken, own, c
     failing = text[: place.end()] + "        raise OSError('no\\nspace')\n" + text[place.end() :]
     (own / "fails.py").write_text(failing, encoding="utf-8")
     assert cli(*FAST, "run_dir=plain").code == 0
-    result = cli(*FAST, "run_dir=logged", "train.loggers=[fails]")
+    result = cli(*FAST, "run_dir=logged", *OWN, "train.loggers=[fails]")
     assert result.code == 0, result.err
     told = "warning: train.loggers: fails stopped, the run goes on: no space"
     assert result.out.count(told) == 1
@@ -84,14 +71,25 @@ def test_a_logger_that_fails_is_told_once_and_the_run_is_the_same(broken, own, c
     assert plain == logged
 
 
-def test_a_logger_that_does_not_exist_or_lacks_its_package_is_refused_before_the_run(own, cli):
+def test_a_logger_that_is_not_there_or_not_one_is_refused_before_the_run(own, cli):
     result = cli(*FAST, "train.loggers=[tensorbord]", "run_dir=run")
     assert result.code == 2
     assert "train.loggers=[tensorbord]: no such logger; did you mean 'tensorboard'?" in result.err
     (own / "far.py").write_text("import no_such_package\n", encoding="utf-8")
-    result = cli(*FAST, "train.loggers=[far]", "run_dir=run")
+    (own / "empty.py").write_text("", encoding="utf-8")
+    for name, told in {"far": "No module named 'no_such_package'", "empty": "no Logger"}.items():
+        result = cli(*FAST, *OWN, f"train.loggers=[{name}]", "run_dir=run")
+        assert result.code == 2
+        assert told in result.err
+    assert not Path("run").exists()
+
+
+def test_without_the_package_of_a_logger_the_line_names_the_extra(cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "ae_run.loggers.tensorboard", raising=False)
+    result = cli(*FAST, "train.loggers=[tensorboard]", "run_dir=run")
     assert result.code == 2
-    assert "needs the package no_such_package: pip install 'ae-run[far]'" in result.err
+    assert "pip install 'ae-run[tensorboard]'" in result.err
     assert not Path("run").exists()
 
 

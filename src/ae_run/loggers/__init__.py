@@ -1,16 +1,15 @@
-"""Loggers: what else follows a run, beside its folder; `train.loggers` names their files here.
+"""Loggers: what else follows a run, beside its folder; `train.loggers` names their files.
 
-A logger is a file with a class `Logger(folder)`, as in `Logger` below. It sees each row that
-`training.fit` yields and, in the end, what the run folder holds. What it raises is told once and
-never stops a run.
+A logger is a file with a class `Logger(folder)`, as in `Logger` below; `code=` adds your own. It
+sees each row that `training.fit` yields and, in the end, what the run folder holds. What it raises
+is told once and never stops a run.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from ae_run import components
 from ae_run.drawing import run_data
 from ae_run.drawing.run_data import RunData
 from ae_run.errors import UserError
@@ -37,12 +36,6 @@ class Logger(Protocol):
 Factory = Callable[[RunFolder], Logger]
 
 
-def names() -> list[str]:
-    """Those of all loggers, sorted."""
-    modules = pkgutil.iter_modules(__path__)
-    return sorted(module.name for module in modules if not module.name.startswith("_"))
-
-
 def load(chosen: Sequence[str] | None) -> dict[str, Factory]:
     """The loggers of these names, whose packages are there.
 
@@ -51,14 +44,14 @@ def load(chosen: Sequence[str] | None) -> dict[str, Factory]:
     """
     found: dict[str, Factory] = {}
     for name in chosen or ():
-        if name not in names():
-            raise UserError(unknown(f"train.loggers=[{name}]", name, names(), "logger"))
+        given, known = f"train.loggers=[{name}]", components.files("logger")
+        if name not in known:
+            raise UserError(f"{unknown(given, name, known, 'logger')}; your own: code=FOLDER")
         try:
-            found[name] = importlib.import_module(f"ae_run.loggers.{name}").Logger
+            found[name] = components.module("logger", name).Logger
         except ModuleNotFoundError as error:
             raise UserError(
-                f"train.loggers=[{name}]: needs the package {error.name}: "
-                f"pip install 'ae-run[{name}]'"
+                f"{given}: needs the package {error.name}: pip install 'ae-run[{name}]'"
             ) from None
     return found
 
