@@ -23,7 +23,9 @@ from ae_run.evaluation import (
     convergence,
     denoisers,
     examples,
+    frechet,
     likelihood,
+    nearest,
     probes,
     robustness,
 )
@@ -72,11 +74,12 @@ def evaluate(
 def _count(config: Config) -> int:
     """How many parts there are to show."""
     options = config.evaluate
-    optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
-    others = [*optional, None if config.corruption.name == "none" else config.corruption]
-    others.append(None if config.corruption.name == "none" else options.denoisers)
+    parts: list[object] = [options.convergence, options.latent, options.probe]
+    parts += [options.log_likelihood_samples, options.frechet]
+    if config.corruption.name != "none":
+        parts += [config.corruption, options.denoisers]
     named = len(robustness.curves(config)) + len(options.tsne)
-    return 2 + sum(other is not None for other in others) + named
+    return 2 + sum(part is not None for part in parts) + named
 
 
 def _evaluate(
@@ -182,10 +185,13 @@ def _from_codes(
         if embedding is not None:
             arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": shown.labels.numpy()}
 
+    @cache
+    def train_images() -> DeviceImages:
+        return DeviceImages(dataset.train.images, device)
+
     @cache  # the latent space and the probe look at the same codes
     def train_codes() -> Codes:
-        images = DeviceImages(dataset.train.images, device)
-        return Codes.of(model, dataset.train, images, options.batch_size)
+        return Codes.of(model, dataset.train, train_images(), options.batch_size)
 
     if options.latent is not None:
         with part("latent space"):
@@ -196,6 +202,16 @@ def _from_codes(
             }
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
+            )
+            if "random_samples_images" in arrays:
+                samples = arrays["random_samples_images"]
+                means, pictures = nearest.of_samples(samples, images, train_images())
+                metrics["latent"]["nearest"] = means
+                arrays |= _prefixed("nearest", pictures)
+    if options.frechet is not None:
+        with part("Fréchet distance of samples"):
+            metrics["frechet"] = frechet.frechet(
+                options.frechet, model, pca, dataset, train_codes, images, config.seed, folder.say
             )
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):

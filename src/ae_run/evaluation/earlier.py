@@ -20,7 +20,11 @@ from ae_run.run_folder import RunFolder
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "robustness": ("robustness", ("robustness_",)),
     "denoisers": ("denoisers", ("denoisers_",)),
-    "latent": ("latent", ("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_")),
+    "frechet": ("frechet", ()),
+    "latent": (
+        "latent",
+        ("nearest_", "centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_"),
+    ),
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),
     "tsne": ("tsne", ("tsne_",)),

@@ -35,7 +35,7 @@ def latent_arrays(
     Whatever the run cannot provide, such as a path to a class without training images, is left
     out and reported through `say`.
     """
-    decode = _Decoder(model, batch_size=256)
+    decode = Decoder(model, batch_size=256)
     means = centroids(train, classes)  # (K, d)
     prior = prior_codes(model, options.samples or 1, seed)
     arrays = {"centroids_images": decode(means)}
@@ -56,7 +56,7 @@ def latent_arrays(
     return arrays | _plane(options, decode, train.z, prior is not None, say)
 
 
-class _Decoder:
+class Decoder:
     """Decodes codes of any leading shape in batches."""
 
     def __init__(self, model: Autoencoder, batch_size: int) -> None:
@@ -144,7 +144,7 @@ def prior_codes(model: Autoencoder, n: int, seed: int) -> Tensor | None:
 
 def _paths(
     options: LatentConfig,
-    decode: _Decoder,
+    decode: Decoder,
     means: Tensor,
     test: Codes,
     has_prior: bool,
@@ -181,7 +181,7 @@ def _paths(
     return arrays
 
 
-def _path_across(options: LatentConfig, decode: _Decoder, codes: Tensor, say: Say) -> Arrays:
+def _path_across(options: LatentConfig, decode: Decoder, codes: Tensor, say: Say) -> Arrays:
     """The decoded path between two points, given as quantiles of each dimension of codes (N, d)."""
     if options.path_quantiles is None:
         return {}
@@ -211,7 +211,7 @@ def _known(
 
 
 def _plane(
-    options: LatentConfig, decode: _Decoder, codes: Tensor, has_prior: bool, say: Say
+    options: LatentConfig, decode: Decoder, codes: Tensor, has_prior: bool, say: Say
 ) -> Arrays:
     """A grid over two dimensions of the code; the others stay at the mean, or at 0 with a prior.
 
