@@ -72,9 +72,10 @@ def test_every_file_that_they_show_exists(page, link):
     assert (ROOT / page.parent / link).exists()
 
 
-def test_the_readme_shows_every_page_of_docs():
-    linked = {link for page, link in LINKS if page == Path("README.md")}
-    assert {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} <= linked
+def test_the_contents_list_every_page():
+    linked = {link for page, link in LINKS if page == Path("docs/index.md")}
+    pages = {page.name for kind in ("md", "ipynb") for page in ROOT.glob(f"docs/*.{kind}")}
+    assert pages - {"index.md"} <= linked
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ component's own options import its module, which may import torch.
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,28 @@ def _named(
     raise UserError(f"--help {path}: no such group or key{hint}")
 
 
-def _explained(
-    keys: Mapping[str, Key], chosen: Mapping[str, str], extra: Sequence[Path]
-) -> Iterator[str]:
-    """Each key with its value, and below it its type, bounds and comment."""
+@dataclass(frozen=True)
+class Explained:
+    """A key of a config, in words."""
+
+    path: str
+    value: str
+    """As it is written; empty for a mapping, whose keys follow."""
+    kind: str
+    """What the schema allows; empty where the comment says it."""
+    comment: str
+
+
+def explained(
+    keys: Mapping[str, Key], chosen: Mapping[str, str], extra: Sequence[Path] = ()
+) -> Iterator[Explained]:
+    """Each key that a user may set, with its value, type, bounds and comment.
+
+    Args:
+        keys: from `key_docs`.
+        chosen: the option of each group whose schema counts.
+        extra: the user's own config folders.
+    """
     schemas = {
         group: _schema(group, chosen, extra) for group in {k.partition(".")[0] for k in keys}
     }
@@ -92,8 +111,16 @@ def _explained(
         shape, _, choices = kind.rpartition(_EACH)
         if all(choice in key.comment for choice in choices.split(" | ")):
             kind = shape  # the comment lists the choices, and says what each means
-        told = "; ".join(part for part in (kind, key.comment) if part)
-        yield console.styled(path, "bold") + (f" = {key.value}" if key.value else "")
+        yield Explained(path, key.value, kind, key.comment)
+
+
+def _explained(
+    keys: Mapping[str, Key], chosen: Mapping[str, str], extra: Sequence[Path]
+) -> Iterator[str]:
+    """Each key with its value, and below it its type, bounds and comment."""
+    for key in explained(keys, chosen, extra):
+        told = "; ".join(part for part in (key.kind, key.comment) if part)
+        yield console.styled(key.path, "bold") + (f" = {key.value}" if key.value else "")
         yield from textwrap.wrap(told, _WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 

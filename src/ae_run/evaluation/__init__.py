@@ -31,6 +31,7 @@ from ae_run.evaluation import (
 )
 from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
+from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.evaluation.latent import latent_arrays, prior_codes
 from ae_run.evaluation_config import ProbeConfig
@@ -203,6 +204,7 @@ def _from_codes(
             arrays |= latent_arrays(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
+            arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
             if "random_samples_images" in arrays:
                 samples = arrays["random_samples_images"]
                 means, pictures = nearest.of_samples(samples, images, train_images())

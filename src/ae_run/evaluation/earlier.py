@@ -23,7 +23,10 @@ _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "frechet": ("frechet", ()),
     "latent": (
         "latent",
-        ("nearest_", "centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_"),
+        (
+            *("centroid", "random_samples_", "nearest_", "paths_", "path_2d_", "latent_grid_"),
+            "explorer_",
+        ),
     ),
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),

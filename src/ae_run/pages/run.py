@@ -8,7 +8,7 @@ from ae_run import figures
 from ae_run.drawing import run_data
 from ae_run.drawing.looks import DARK
 from ae_run.figures import RunFigure
-from ae_run.pages import _codes, _facts, _scores, render
+from ae_run.pages import _explorer, _facts, _scores, render
 from ae_run.run_folder import RunFolder, write_bytes
 
 # The files of a run folder and what they are, the most interesting first.
@@ -18,13 +18,14 @@ _FILES = {
     "metrics.json": "every score",
     "history.csv": "losses and learning rate of every epoch",
     "run.json": "versions, device, times",
-    "artifacts.npz": "the images and codes behind the figures",
+    "artifacts.npz": "the images and codes behind the figures, and the page's decoder",
     "snapshots.npz": "reconstructions during training",
     "replicas.json": "the scores of all seeds",
     "model.safetensors": "the best weights",
     "resume.pt": "the last weights and the optimizer's state",
     "log.txt": "the printed output",
 }
+_EXPLORER = ("decoder.js", "gestures.js", "plane.js", "strip.js", "explorer.js")
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,14 @@ def write(folder: RunFolder) -> Path:
     """
     run = run_data.load(folder)
     config = folder.file("config.yaml")
+    explorer = _explorer.explorer(run)
+    sections = _sections(folder.file("figures"), run)
+    if explorer is not None:
+        sections.setdefault("Latent space", [])
     html = render.page(
         render.TEMPLATES / "run.html",
         render.SCRIPT,
-        render.TEMPLATES / "run.js",
+        *(render.TEMPLATES / name for name in (_EXPLORER if explorer else ())),
         heading=_facts.heading(run, folder),
         status=_facts.status(run, folder),
         blocks=_scores.blocks(run),
@@ -66,8 +71,9 @@ def write(folder: RunFolder) -> Path:
         skipped=_facts.skipped(run),
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else "",
         command=run.run.get("command"),
-        sections=_sections(folder.file("figures"), run),
-        scatter=_codes.scatter(run),
+        sections=sections,
+        explorer=explorer,
+        undecoded=_explorer.undecoded(run),
         files=_files(folder),
     )
     path = folder.file("report.html")

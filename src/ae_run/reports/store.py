@@ -15,10 +15,10 @@ from ae_run.run_folder import RunFolder, write_bytes
 
 WEIGHTS = "model.safetensors"
 KEPT = ("config.yaml", "run.json", "metrics.json", "history.csv", "artifacts.npz")
-# What no figure of a report shows: the images behind the points of a scatter plot, and scores per
-# image, which are kept for the metrics of rows only.
+# What no figure of a report shows: what a page needs to explore codes, and scores per image, which
+# are kept for the metrics of rows only.
 _DROPPED = re.compile(
-    r"codes_thumbnails|test_mse|examples_.*|scores_.*|denoising_.*|robustness_.*_mse"
+    r"codes_thumbnails|explorer_.*|test_mse|examples_.*|scores_.*|denoising_.*|robustness_.*_mse"
 )
 
 
