@@ -128,7 +128,7 @@ def plain_loop(task: Task, batches: Callable[[], Iterator[Tensor]]) -> None:
 
 def hand(task: Task) -> None:
     """A hand-written loop on tensors in the device's memory."""
-    images = torch.from_numpy(data.load(task.config.data).train.images)
+    images = torch.from_numpy(data.load(task.config.data).train.images[:])
     images = images.to(task.device).float() / 255
     size = task.args.batch
 
@@ -211,7 +211,7 @@ def pythae(task: Task) -> None:
             task.epoch_seconds.append(time.perf_counter() - started)
             return loss
 
-    images = torch.from_numpy(data.load(task.config.data).train.images).float() / 255
+    images = torch.from_numpy(data.load(task.config.data).train.images[:]).float() / 255
     config = AEConfig(input_dim=(1, 28, 28), latent_dim=task.config.model.latent_dim)
     model = AE(config, encoder=Encoder(), decoder=Decoder())
     with tempfile.TemporaryDirectory() as folder:

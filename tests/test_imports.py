@@ -17,7 +17,7 @@ ROOT = Path(ae_run.__file__).parent
 ORDER = (
     *("errors", "messages", "console", "components", "schema", "saved_config", "run_folder"),
     *("headline", "progress", "randomness", "devices", "processes", "process_state", "faults"),
-    *("corruptions", "images", "meter", "data", "models", "evaluation_config", "config"),
+    *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
     *("composition", "drawing", "figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "comparison", "check"),
     *("tasks", "search", "reports", "sweep", "key_docs", "key_help", "help_page", "arguments"),

@@ -127,3 +127,13 @@ def test_jobs_of_a_launcher_write_one_table():
     assert "sweep: 2 jobs: 2 finished" in done.stdout
     names = {path.name for path in tables()[0].parent.iterdir()}
     assert names == {"sweep.csv", "0_seed-0", "1_seed-1", ".submitit"}
+
+
+def test_a_sweep_ends_with_a_page_that_compares_its_runs(cli):
+    result = cli(*LINE, "model.latent_dim=2,8")
+    assert result.code == 0, result.err
+    page = Path(result.out.splitlines()[-1].removeprefix("page    "))
+    assert page.parent.parent == Path("outputs/sweep")
+    html = page.read_text(encoding="utf-8")
+    assert 'href="0_latent_dim-2/report.html"' in html
+    assert "model<wbr>.latent_dim" in html

@@ -17,8 +17,8 @@ The rooms, in the order in which they may import each other:
     processes           child processes, stop signals, cores and memory on every platform
     process_state       a block that leaves the process as it was
     faults              errors of disk and memory, which no config causes, in one line
-    images, meter       uint8 images on a device; sums and counts of scores
     data                one file per data set; splits, cache, downloads
+    images, meter       uint8 images on a device; sums and counts of scores
     corruptions, models one file per corruption; one file per family of models
     evaluation_config   the schema of evaluate, the largest group
     config              the root schema: validate, change
@@ -32,7 +32,7 @@ The rooms, in the order in which they may import each other:
     recording           how a task ends: status and times in run.json
     task_table          the tasks by name, and what each may change in a saved run
     job                 a command line and a run folder (resume=, run=) → one validated job
-    comparison          task=list and clean: many runs at once
+    comparison          task=compare, list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
     search              task=search: plan, workers (starts them), worker (is one), trial, storage

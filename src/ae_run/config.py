@@ -82,7 +82,9 @@ PLAIN_TASK = {"task": "train"} | dict.fromkeys(
 class Config(Schema):
     """The config of a whole run."""
 
-    task: Literal["train", "check", "search", "evaluate", "figures", "report", "list", "clean"]
+    task: Literal[
+        "train", "check", "search", "evaluate", "figures", "report", "compare", "list", "clean"
+    ]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     name: Line | None

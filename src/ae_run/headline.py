@@ -105,13 +105,14 @@ class Lead:
 def lead(runs: Iterable[Scores]) -> Lead:
     """The score that means the same for each of several runs, by their metrics.
 
-    The negative ELBO, if all have one of the same likelihood; else the MSE: of the input that
-    they were trained for, if that is the same for all, or of clean input.
+    The negative ELBO, if all have one of the same likelihood, of grey or of binary images; else
+    the MSE: of the input that they were trained for, if that is the same for all, or of clean
+    input.
     """
-    first = [blocks(metrics)[0] for metrics in runs]
-    clean = len({block.corruption for block in first}) > 1
-    bounds = {("nelbo" in block.own, "bce" in block.own) for block in first}
-    if not clean and len(bounds) == 1 and bounds & {(True, True), (True, False)}:
+    first = [(blocks(metrics)[0], "no_density" in metrics) for metrics in runs]
+    clean = len({block.corruption for block, _ in first}) > 1
+    bounds = {("nelbo" in block.own, "bce" in block.own, grey) for block, grey in first}
+    if not clean and len(bounds) == 1 and "nelbo" in first[0][0].own:
         return Lead("nelbo", clean)
     return Lead("mse", clean)
 
@@ -181,7 +182,7 @@ def rows(
 
 
 def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) -> list[str]:
-    """What to try, in one line, where a baseline beats the run; empty where none does.
+    """What to try, in a line each, where a baseline beats the run or code units are dead.
 
     Args:
         metrics: of the run.
@@ -189,6 +190,16 @@ def warnings(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) ->
         epochs: that were trained.
         best_epoch: whose weights were scored.
     """
+    found = _below_a_baseline(metrics, lr, epochs, best_epoch)
+    if dead := metrics.get("dead_units"):
+        found.append(
+            f"{dead} of {metrics['latent_dim']} code units are dead, 0 for every training image: "
+            f"try a smaller train.lr (now {lr:g}) or another activation of the code"
+        )
+    return found
+
+
+def _below_a_baseline(metrics: Scores, lr: float, epochs: int, best_epoch: int | None) -> list[str]:
     block = blocks(metrics)[0]
     own = block.own["mse"]
     for name, what in _BASELINES.items():

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO
+from pathlib import Path
+from typing import IO, Any
 
 
 def start(
@@ -56,6 +57,64 @@ def usable_cores() -> int:
     from joblib import cpu_count
 
     return max(1, int(cpu_count()))
+
+
+def available_memory() -> int:
+    """Bytes that this process may still fill: of the machine and of its cgroup, without swap."""
+    if sys.platform == "win32":
+        return _windows_memory()
+    if sys.platform == "darwin":
+        return (memory() or 0) // 2  # what is free is not told without a program
+    lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+    (available,) = (int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    return min([available * 1024, *_left_in_cgroups()])
+
+
+def _windows_memory() -> int:
+    """Bytes of memory that Windows could give out at once."""
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in ("total", "available", "pages", "free_pages", "virtual", "free", "extended")
+        ]
+
+    status = Status(length=ctypes.sizeof(Status))
+    windows: Any = ctypes
+    windows.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status.available)
+
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def _left_in_cgroups(root: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """What each memory limit above this process leaves, in bytes; of containers, too.
+
+    The system gives back the pages of files when memory gets short, so only the others count.
+    """
+    try:
+        entries = [line.split(":", 2) for line in own.read_text("utf-8").splitlines()]
+    except OSError:
+        return []
+    left = []
+    for _, controllers, name in entries:
+        if controllers == "":  # version 2
+            base, limit, used = root, "memory.max", "anon"
+        elif "memory" in controllers.split(","):
+            base, limit, used = root / "memory", "memory.limit_in_bytes", "total_rss"
+        else:
+            continue
+        inside = base / name.strip("/")
+        for folder in [inside, *inside.parents]:
+            if not folder.is_relative_to(base):
+                break
+            with suppress(OSError, ValueError, KeyError):  # no limit here, or not visible
+                most = int((folder / limit).read_text("utf-8"))
+                lines = (folder / "memory.stat").read_text("utf-8").splitlines()
+                left.append(max(0, most - int(dict(line.split() for line in lines)[used])))
+    return left
 
 
 def memory() -> int | None:

@@ -62,6 +62,7 @@ class DataConfig(ComponentConfig):
     split_seed: Annotated[int, Field(ge=0, lt=2**32)]
     binarize: Literal["none", "fixed", "sample"]
     suggested_steps: Positive
+    memory: Annotated[float, Field(ge=0)] | None
 
 
 class FileDataConfig(DataConfig):

@@ -64,6 +64,7 @@ class Sweep:
         rows, leading = _write_table(folder)
         if rows:
             print(_text(rows, leading, self._commands, folder.file(TABLE)), flush=True)
+            _write_page(folder, rows)
             for path in _files(folder):
                 path.unlink(missing_ok=True)
         for path in (folder.file(_JOBS), *self._made):
@@ -175,6 +176,16 @@ def _note(
     sweep.file(_JOBS).mkdir(parents=True, exist_ok=True)
     sweep.write_json(f"{_JOBS}/{row['job']}.json", {"row": row, "metrics": metrics})
     _write_table(sweep)
+
+
+def _write_page(sweep: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Compare the runs on a page, and print its path."""
+    from ae_run.comparison import compare, runs
+
+    found = [runs.read(Path(row["folder"])) for row in rows if row["folder"]]
+    if any(run.is_scored for run in found):
+        compare.write(sweep, found, f"Sweep {sweep.path.name}")
+        print(f"page    {sweep.file(compare.PAGE)}", flush=True)
 
 
 def _files(sweep: RunFolder) -> list[Path]:

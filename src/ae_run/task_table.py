@@ -49,7 +49,15 @@ TASKS = {
         "ae_run.tasks:train",
         run_key="resume",
         needs_run=False,
-        may_change=("device", "data.root", "data.path", "train.epochs", "figures", *_NOTES),
+        may_change=(
+            "device",
+            "data.root",
+            "data.path",
+            "data.memory",
+            "train.epochs",
+            "figures",
+            *_NOTES,
+        ),
     ),
     "check": Task(
         "show images, classes, splits, model, steps, time and memory before any training",
@@ -65,7 +73,7 @@ TASKS = {
     "evaluate": Task(
         "score a finished run again: run=RUN_DIR",
         "ae_run.tasks:evaluate",
-        may_change=("device", "data.root", "data.path", "evaluate", "figures"),
+        may_change=("device", "data.root", "data.path", "data.memory", "evaluate", "figures"),
     ),
     "figures": Task(
         "draw a run's figures again from its arrays, without torch: run=RUN_DIR",
@@ -77,6 +85,14 @@ TASKS = {
         "write a run's page again, with another name=, tags= or notes=: run=RUN_DIR",
         "ae_run.tasks:report",
         may_change=_NOTES,
+        checks_components=False,
+    ),
+    "compare": Task(
+        "compare finished runs in a table and on a page: runs='outputs/**'",
+        "ae_run.comparison.compare:compare",
+        needs_run=False,
+        may_change=None,
+        many_runs=True,
         checks_components=False,
     ),
     "list": Task(

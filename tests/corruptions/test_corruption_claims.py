@@ -11,6 +11,7 @@ from ae_run import corruptions
 from ae_run.composition import compose
 from ae_run.config import validate
 from ae_run.corruptions.occlusion import patch_size
+from ae_run.data import Images
 from ae_run.errors import UserError
 from ae_run.images import DeviceImages
 from ae_run.randomness import KeyedNoise
@@ -215,7 +216,7 @@ def test_at_std_0_the_mean_changes_nothing_either():
 
 
 def test_a_rescaled_split_spans_0_to_1_and_keeps_the_order_of_its_pixels():
-    images = DeviceImages(np.full((50, 1, 28, 28), 102, np.uint8), torch.device("cpu"))
+    images = DeviceImages(Images(np.full((50, 1, 28, 28), 102, np.uint8)), torch.device("cpu"))
     plain = level("gaussian", 0.2, clip=False)
     scaled = level("gaussian", 0.2, clip=False, fixed=True, rescale=True)
     keys = torch.arange(50)

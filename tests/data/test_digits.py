@@ -11,9 +11,9 @@ def test_the_bundled_digits_are_upsampled_to_full_range():
     source = digits.load(make_config("digits"))
     assert source.images.shape == (1438, 1, 28, 28)
     assert source.test_images.shape == (359, 1, 28, 28)
-    assert source.images.dtype == np.uint8
-    assert source.images.min() == 0
-    assert source.images.max() > 240
+    assert source.images.array.dtype == np.uint8
+    assert source.images[:].min() == 0
+    assert source.images[:].max() > 240
 
 
 def test_size_is_an_option():

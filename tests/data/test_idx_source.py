@@ -22,8 +22,8 @@ def load(path):
 def test_a_folder_like_mnists_has_its_own_test_set(tmp_path, files):
     write_all(tmp_path, files)
     source = load(tmp_path)
-    assert source.images.tobytes() == pixels(60, 28, 28).tobytes()
-    assert source.test_images.tobytes() == pixels(20, 28, 28, seed=1).tobytes()
+    assert source.images[:].tobytes() == pixels(60, 28, 28).tobytes()
+    assert source.test_images[:].tobytes() == pixels(20, 28, 28, seed=1).tobytes()
     assert source.labels.tolist() == [i % 10 for i in range(60)]
     assert source.class_names == tuple("0123456789")
 
@@ -60,7 +60,7 @@ def test_floats_are_taken_too(tmp_path):
     path = tmp_path / "faces.idx"
     content = struct.pack(">HBB3I", 0, 13, 3, 10, 8, 8) + np.ones(640, ">f4").tobytes()
     path.write_bytes(content)
-    assert (load(path).images == 255).all()
+    assert (load(path).images[:] == 255).all()
 
 
 @pytest.mark.parametrize(

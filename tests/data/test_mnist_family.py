@@ -41,9 +41,9 @@ def assert_right(source: data.Source) -> None:
         (source.test_images, source.test_labels, "t10k"),
     ):
         raw = gzip.decompress(FILES[f"{part}-images-idx3-ubyte.gz"])[16:]
-        assert images.dtype == np.uint8
+        assert images[:].dtype == np.uint8
         assert images.shape[1:] == (1, 28, 28)
-        assert images.tobytes() == raw
+        assert images[:].tobytes() == raw
         assert labels.dtype == np.int64
         assert labels.tolist() == [i % 10 for i in range(len(images))]
     assert len(source.class_names) == 10

@@ -63,8 +63,8 @@ def test_channels_last_keeps_colours(tmp_path):
     red = np.zeros((20, 8, 9, 3), np.uint8)
     red[..., 0] = 200
     source = load(tmp_path, {"labels_key": None}, images=red)
-    assert (source.images[:, 0] == 200).all()
-    assert (source.images[:, 1:] == 0).all()
+    assert (source.images[:][:, 0] == 200).all()
+    assert (source.images[:][:, 1:] == 0).all()
 
 
 def test_without_labels_all_images_are_of_one_class(tmp_path):
@@ -97,8 +97,8 @@ def test_a_test_set_of_its_own_is_kept(tmp_path):
     changes = {"test_images_key": "x", "test_labels_key": "y"}
     arrays = {"images": IMAGES[:40], "labels": LABELS[:40] + 3, "x": IMAGES[40:], "y": [9] * 10}
     source = load(tmp_path, changes, **arrays)
-    assert source.images.tobytes() == IMAGES[:40].tobytes()
-    assert source.test_images.tobytes() == IMAGES[40:].tobytes()
+    assert source.images[:].tobytes() == IMAGES[:40].tobytes()
+    assert source.test_images[:].tobytes() == IMAGES[40:].tobytes()
     assert source.class_names == ("3", "4", "5", "6", "7", "9")
     assert set(source.test_labels) == {5}
 
@@ -126,7 +126,7 @@ NAN = np.where(np.arange(90).reshape(9, 10) == 41, np.nan, 0.5)[None].repeat(5, 
         ({"images": pixels(5, 7, 28)}, "images: images are 7×28; must be 8×8 or larger"),
         ({"images": np.array([IMAGES[0], IMAGES[1, 1:]], object)}, "object array .*mixed sizes"),
         ({"labels": LABELS[:-1]}, "labels: shape is 49, but there are 50 images"),
-        ({"labels": np.int64(3)}, "labels: shape is a single number, but there are 50"),
+        ({"labels": np.int64(3)}, "labels: shape is a single number; must be one label"),
         ({"labels": np.eye(50)}, "labels: shape is 50×50; must be one label per image"),
         ({"labels": LABELS + 0.5}, "labels: contains NaN or fractions"),
         ({"labels": np.full(50, np.nan)}, "labels: contains NaN or fractions"),

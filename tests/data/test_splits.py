@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from data_helpers import make_config, pixels
 
-from ae_run.data import Source, _splits
+from ae_run.data import Images, Source, _splits
 from ae_run.errors import UserError
 
 GOLDEN = [6, 11, 4, 10, 2, 9, 8, 1, 3, 7, 0, 5]  # of this seed, now and in every version
@@ -15,7 +15,7 @@ def source(n: int = 200, n_test: int = 60) -> Source:
     """Random images, all different, of four classes."""
     images = pixels(n + n_test, 1, 8, 8)
     labels = np.arange(n + n_test) % 4
-    return Source(images[:n], labels[:n], images[n:], labels[n:], tuple("abcd"))
+    return Source(Images(images[:n]), labels[:n], Images(images[n:]), labels[n:], tuple("abcd"))
 
 
 def split(given: Source, **changes: object):
@@ -115,20 +115,22 @@ def test_duplicates_across_splits_are_counted():
     position = {image.tobytes(): i for i, image in enumerate(given.images)}
     in_train = [position[row] for row in rows(plain.train)[:3]]
     in_validation = [position[row] for row in rows(plain.validation)[:2]]
-    images, test_images = given.images.copy(), given.test_images.copy()
+    images, test_images = given.images[:], given.test_images[:]
     images[in_validation[0]] = images[in_train[0]]  # a validation image in train
     test_images[0] = images[in_train[1]]
     test_images[1] = images[in_train[1]]  # two test images equal to the same image count twice
     test_images[2] = images[in_validation[1]]
     images[in_train[2]] = images[in_train[1]]  # a duplicate within a split does not count
-    twins = split(Source(images, given.labels, test_images, given.test_labels, tuple("abcd"))).twins
+    twins = split(
+        Source(Images(images), given.labels, Images(test_images), given.test_labels, tuple("abcd"))
+    ).twins
     assert twins == {"test_in_train_or_validation": 3, "validation_in_train": 1}
 
 
 def test_fingerprint_sees_one_pixel_and_one_label():
     given = source()
     prints = {split(given).fingerprint}
-    given.test_images[7, 0, 3, 3] ^= 1
+    given.test_images.array[7, 0, 3, 3] ^= 1
     prints.add(split(given).fingerprint)
     given.labels[5] = (given.labels[5] + 1) % 4
     prints.add(split(given).fingerprint)
@@ -137,7 +139,7 @@ def test_fingerprint_sees_one_pixel_and_one_label():
 
 def test_hold_out_is_stratified_and_leaves_the_rest_in_order():
     images = pixels(1000, 1, 8, 8)
-    rest, test = _splits.hold_out(images, UNEVEN, 0.2, seed=3)
+    rest, test = _splits.hold_out(Images(images), UNEVEN, 0.2, seed=3)
     assert np.bincount(test.labels).tolist() == [100, 60, 30, 10]
     assert len(rest) == 800
     order = {image.tobytes(): i for i, image in enumerate(images)}
@@ -149,4 +151,4 @@ def test_hold_out_is_stratified_and_leaves_the_rest_in_order():
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_hold_out_refuses_an_empty_side(fraction):
     with pytest.raises(UserError, match=r"data\.test_fraction=.*of 10"):
-        _splits.hold_out(pixels(10, 1, 8, 8), np.zeros(10, np.int64), fraction, seed=0)
+        _splits.hold_out(Images(pixels(10, 1, 8, 8)), np.zeros(10, np.int64), fraction, seed=0)

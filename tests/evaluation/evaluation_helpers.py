@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ae_run.data import Dataset, Part
+from ae_run.data import Dataset, Images, Part
 from ae_run.models import Autoencoder
 from ae_run.schema import ModelConfig
 
@@ -17,7 +17,7 @@ def make_part(n: int, classes: int, shape: tuple[int, int, int], seed: int) -> P
     patterns = np.random.default_rng(0).integers(30, 220, (classes, *shape))
     labels = np.arange(n, dtype=np.int64) % classes
     images = patterns[labels] + rng.normal(0, 12, (n, *shape))
-    return Part(images.clip(0, 255).astype(np.uint8), labels)
+    return Part(Images(images.clip(0, 255).astype(np.uint8)), labels)
 
 
 def make_dataset(
@@ -35,6 +35,7 @@ def make_dataset(
         skipped=(),
         twins={},
         fingerprint="",
+        mean_pixel=0.5,
     )
 
 

@@ -11,7 +11,7 @@ from ae_run.images import DeviceImages
 
 
 def flat(part):
-    return part.images.reshape(len(part), -1) / 255.0
+    return part.images[:].reshape(len(part), -1) / 255.0
 
 
 def scored(d, data, part=None):

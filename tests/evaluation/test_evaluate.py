@@ -8,6 +8,7 @@ import torch
 from evaluation_helpers import CPU, Function, Linear, WithPrior, make_dataset
 from helpers.configs import configured
 
+from ae_run.data import Images
 from ae_run.errors import RunFailed
 from ae_run.evaluation import evaluate, likelihood
 from ae_run.run_folder import RunFolder
@@ -142,29 +143,23 @@ def test_an_output_that_is_not_finite_in_a_single_image_is_an_error(run):
 
 def test_a_score_that_no_image_has_is_null(run):
     blank = make_dataset()
-    blank.open_test().images[:] = 0
+    blank.open_test().images.array[:] = 0
     metrics, _ = run(dataset=blank)
     assert metrics["snr_db"] is None
 
 
 def test_the_density_is_the_mean_over_all_test_images_in_nats_with_its_standard_error(run):
     metrics, _ = run("evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior())
-    each = -(make_dataset().open_test().images / 255).sum((1, 2, 3))
+    each = -(make_dataset().open_test().images[:] / 255).sum((1, 2, 3))
     assert metrics["log_likelihood"] == pytest.approx(each.mean(), rel=1e-4)
     assert metrics["log_likelihood_se"] == pytest.approx(each.std(ddof=1) / 5, rel=1e-4)
     assert metrics["log_likelihood_n"] == len(each) == 25
     assert metrics["log_likelihood_samples"] == 5
 
 
-def test_units_are_active_whose_mean_varies_by_more_than_a_hundredth():
-    means = torch.zeros(100, 4)
-    means[::2, 0], means[:, 1], means[::2, 2] = 0.19, 5.0, 0.21  # variances 0.009, 0, 0.011
-    assert likelihood.active_units(means) == 1
-
-
 def test_a_bernoulli_likelihood_of_grey_pixels_is_no_density():
     model = Linear()
-    grey, binary = np.full((2, 1, 8, 8), 7, np.uint8), np.full((2, 1, 8, 8), 255, np.uint8)
+    grey, binary = (Images(np.full((2, 1, 8, 8), pixel, np.uint8)) for pixel in (7, 255))
     assert not likelihood.no_density(model, grey)
     model.likelihood = "gaussian"
     assert not likelihood.no_density(model, grey)

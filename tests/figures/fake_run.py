@@ -230,6 +230,7 @@ def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
             "nelbo": 110.3,
             "nelbo_at_mean": 108.0,
             "log_likelihood": -106.9,
+            "kl_per_dim": (18.2 * np.exp(-np.arange(latent_dim)) * 0.632).tolist(),
         }
     return metrics
 
@@ -314,6 +315,13 @@ def add_more(folder: RunFolder) -> None:
         "latent_grid_images": decoded(grid),
         "latent_grid_dims": np.array([0, 1]),
         "latent_grid_values": np.linspace(-3, 3, 12),
+        "dims_variance": codes.var(0),
+        "dims_correlation": np.corrcoef(codes.T).reshape(codes.shape[1], -1),
+        "dims_singular_values": np.sort(rng.gamma(2, 1, (20, codes.shape[1])))[:, ::-1],
+        "traversals_images": decoded(np.tile(every[:11] % classes, (codes.shape[1], 1))),
+        "traversals_dims": np.arange(codes.shape[1]),
+        "traversals_importance": codes.var(0),
+        "traversals_values": np.linspace(-2, 2, min(11, classes)),
         "tsne_2d": codes[:, :2] * 5 + rng.normal(0, 2, (len(codes), 2)),
         "tsne_labels": labels,
         "codes_3d": np.pad(codes, ((0, 0), (0, 3)))[:, :3] + rng.normal(0, 0.5, (len(codes), 3)),

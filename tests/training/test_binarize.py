@@ -27,7 +27,7 @@ def test_draws_differ_by_epoch_and_seed_and_keep_the_mean_of_each_pixel():
     assert not torch.equal(first, drawn(run, 2))
     assert not torch.equal(first, drawn(make("b", SAMPLE, "seed=1"), 1))
     mean = torch.stack([drawn(run, epoch) for epoch in range(1, 401)]).mean(0)
-    grey = torch.from_numpy(run.dataset.grey).float() / 255
+    grey = torch.from_numpy(run.dataset.grey[:]).float() / 255
     error = (grey * (1 - grey) / 400).sqrt()
     assert ((mean - grey).abs() <= 6 * error).all()
     assert (mean - grey).mean().abs() < 1e-3

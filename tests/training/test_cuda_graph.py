@@ -47,7 +47,7 @@ def test_replayed_steps_are_the_same_as_steps_taken_one_by_one(options, monkeypa
     plain = losses(fit(make("a", *options)))
     tape = Tape()
     monkeypatch.setattr(
-        loop, "on_graph", lambda run, step: GraphStep(step, 32, run.folder.say, tape)
+        loop, "on_graph", lambda run, step, _: GraphStep(step, 32, run.folder.say, tape)
     )
     assert losses(fit(make("b", *options))) == plain
     # 80 images in batches of 32: two full ones in each of three epochs, the first three eager.
@@ -132,7 +132,7 @@ def test_on_a_gpu_the_graph_gives_the_losses_of_single_steps(options, monkeypatc
     graphed = make("a", *options, device=gpu)
     monkeypatch.setattr(graphed.folder, "say", said.append)
     fast = losses(fit(graphed))
-    monkeypatch.setattr(loop, "on_graph", lambda _, step: step)
+    monkeypatch.setattr(loop, "on_graph", lambda *parts: parts[1])
     slow = losses(fit(make("b", *options, device=gpu)))
     assert not [line for line in said if "no CUDA graph" in line]
     for one, other in zip(fast, slow, strict=True):

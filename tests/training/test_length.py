@@ -9,6 +9,7 @@ import yaml
 from helpers.configs import configured
 from PIL import Image
 
+from ae_run.data import Images
 from ae_run.images import DeviceImages
 from ae_run.training.length import steps_per_epoch, with_epochs
 from ae_run.training.step import batches
@@ -16,7 +17,7 @@ from ae_run.training.step import batches
 
 @pytest.mark.parametrize("images", [1, 7, 8, 9, 16, 17, 18, 79])
 def test_steps_are_those_that_an_epoch_takes(images):
-    data = DeviceImages(np.zeros((images, 1, 1, 1), np.uint8), torch.device("cpu"))
+    data = DeviceImages(Images(np.zeros((images, 1, 1, 1), np.uint8)), torch.device("cpu"))
     assert steps_per_epoch(images, 8) == len(batches(0, 1, data, 8))
 
 

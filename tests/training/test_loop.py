@@ -16,6 +16,7 @@ import torch
 from training_runs import CPU, make
 
 from ae_run import processes
+from ae_run.data import Images
 from ae_run.errors import Interrupted, RunFailed, UserError
 from ae_run.images import DeviceImages
 from ae_run.models import LossTerms, conv_ae
@@ -224,7 +225,7 @@ def test_history_means_are_over_images_not_over_batches():
 
 
 def test_every_epoch_visits_every_image_once_in_a_new_order():
-    images = DeviceImages(np.zeros((79, 1, 1, 1), np.uint8), CPU)
+    images = DeviceImages(Images(np.zeros((79, 1, 1, 1), np.uint8)), CPU)
     first, second = (torch.cat(batches(0, epoch, images, 13)) for epoch in (1, 2))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(79))
     assert first.tolist() != second.tolist()

@@ -172,7 +172,8 @@ class Run:
     def _training_codes(self) -> "Tensor":
         import torch
 
-        return torch.from_numpy(self.encode(self.dataset.train.images))
+        blocks = self.dataset.train.images.blocks()
+        return torch.from_numpy(np.concatenate([self.encode(block) for block in blocks]))
 
     def _through(self, images: Array, function: "Callable[[Tensor], Tensor]") -> Array:
         from ae_run.api import _arrays

@@ -1,1 +1,1 @@
-"""Many runs at once: found, listed, cleaned up; imports no torch."""
+"""Many runs at once: found, listed, compared, cleaned up; imports no torch."""

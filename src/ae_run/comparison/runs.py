@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ _MARKS = {"config.yaml", "run.json"}
 """A folder that holds one of them is a run's."""
 _INNER = "trials"
 """The folder of a search's trials, which have no scores on test; left out unless it is named."""
+_TIMED = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}$")
 _PARTS = ("data", "model", "train", "corruption")
 
 
@@ -45,8 +47,11 @@ class FoundRun:
 
     @property
     def name(self) -> str:
-        """The user's name for it, or that of its folder."""
-        return str(self.config.get("name") or self.folder.path.name)
+        """The user's name for it, or that of its folder, which may be but a time."""
+        folder = self.folder.path.name
+        if given := self.config.get("name"):
+            return str(given)
+        return f"{self.label} {folder}" if self.config and _TIMED.match(folder) else folder
 
     @property
     def tags(self) -> list[str]:

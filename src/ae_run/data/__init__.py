@@ -11,10 +11,11 @@ from pathlib import Path
 import platformdirs
 
 from ae_run import components
+from ae_run.data._mapped import Images
 from ae_run.data._types import Dataset, Part, Source
 from ae_run.schema import DataConfig
 
-__all__ = ["Dataset", "Part", "Source", "cache_dir", "load", "root_dir"]
+__all__ = ["Dataset", "Images", "Part", "Source", "cache_dir", "load", "root_dir"]
 
 
 def load(config: DataConfig) -> Dataset:

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from ae_run.data import Source, _splits
+from ae_run.data import Images, Source, _files, _splits
 from ae_run.errors import UserError
 from ae_run.schema import DataConfig
 
@@ -34,20 +34,32 @@ def to_images(array: np.ndarray, where: str) -> np.ndarray:
     Raises:
         UserError: the shape or type differs, there is no image, or floats are NaN or out of range.
     """
+    array = checked_images(array, where)
+    if array.dtype == np.uint8:
+        return array
+    pixels = np.empty(array.shape, np.uint8)
+    for i in range(0, len(array), _ROWS):
+        pixels[i : i + _ROWS] = _from_float(array[i : i + _ROWS], where)
+    return pixels
+
+
+def checked_images(array: np.ndarray, where: str) -> np.ndarray:
+    """A view (N, C, H, W) of images, of whose values none has been looked at.
+
+    Raises:
+        UserError: the shape or type is not one that `to_images` takes.
+    """
     array = _channels_first(array, where)
     if len(array) == 0:
         raise UserError(f"{where}: contains no images")
     if min(array.shape[2:]) < SMALLEST:
         h, w = array.shape[2:]
         raise UserError(f"{where}: images are {h}×{w}; must be {SMALLEST}×{SMALLEST} or larger")
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind != "f":
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
         raise UserError(
             f"{where}: dtype is {array.dtype}; must be uint8, or float with values in [0, 1]"
         )
-    chunks = range(0, len(array), _ROWS)
-    return np.concatenate([_from_float(array[i : i + _ROWS], where) for i in chunks])
+    return array
 
 
 def _channels_first(array: np.ndarray, where: str) -> np.ndarray:
@@ -93,7 +105,7 @@ def to_labels(
     flat = [one_per_image(array, where) for array, where in zip(arrays, wheres, strict=True)]
     values, index = np.unique(np.concatenate(flat), return_inverse=True)
     ends = np.cumsum([len(array) for array in flat])[:-1]
-    return np.split(index.astype(np.int64), ends), tuple(str(value) for value in values)
+    return np.split(index.astype(np.int64), ends), tuple(_files.text(str(v)) for v in values)
 
 
 def one_per_image(array: np.ndarray, where: str) -> np.ndarray:
@@ -139,14 +151,14 @@ def source(
     labels, names = _labels(raws, [len(array) for array in images])
     if test is None:
         fraction, seed = config.test_fraction, config.split_seed
-        rest, held_out = _splits.hold_out(images[0], labels[0], fraction, seed)
+        rest, held_out = _splits.hold_out(Images(images[0]), labels[0], fraction, seed)
         return Source(rest.images, rest.labels, held_out.images, held_out.labels, names, skipped)
     if images[0].shape[1:] != images[1].shape[1:]:
         raise UserError(
             f"{test.images_where}: test images are {shape_text(images[1][0])}, train images "
             f"{shape_text(images[0][0])} (C×H×W); must be equal"
         )
-    return Source(images[0], labels[0], images[1], labels[1], names, skipped)
+    return Source(Images(images[0]), labels[0], Images(images[1]), labels[1], names, skipped)
 
 
 def _labels(raws: Sequence[Raw], counts: Sequence[int]) -> tuple[list[np.ndarray], tuple[str, ...]]:

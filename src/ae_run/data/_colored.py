@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ae_run.data import Source
+from ae_run.data import Images, Source
 from ae_run.errors import UserError
 from ae_run.schema import DataConfig, Fraction
 
@@ -84,12 +84,13 @@ def _scaled(colours: np.ndarray, scale: float) -> np.ndarray:
     return scaled
 
 
-def _scale(images: np.ndarray, colours: np.ndarray, wanted: float) -> float:
+def _scale(images: Images, colours: np.ndarray, wanted: float) -> float:
     """The factor for the colours at which the images have the mean square `wanted`.
 
     Found by bisection, since colours saturate at 1.
     """
-    squares = np.array([np.square(image / 255.0).mean() for image in images])  # (N,)
+    blocks = images.blocks()
+    squares = np.array([np.square(image / 255.0).mean() for block in blocks for image in block])
 
     def mean_square(scale: float) -> float:
         return float((squares[:, None] * np.square(_scaled(colours, scale))).mean())
@@ -111,11 +112,11 @@ def _bisect(increasing: Callable[[float], float], wanted: float, high: float) ->
     return high
 
 
-def _paint(images: np.ndarray, colours: np.ndarray) -> np.ndarray:
+def _paint(images: Images, colours: np.ndarray) -> Images:
     """Grey uint8 `(N, 1, H, W)` times colours `(N, 3)`: uint8 `(N, 3, H, W)`."""
     painted = np.empty((len(images), 3, *images.shape[2:]), np.uint8)
     factors = colours.astype(np.float32)[:, :, None, None]
     for i in range(0, len(images), _ROWS):
         rows = slice(i, i + _ROWS)
         painted[rows] = np.rint(images[rows] * factors[rows])
-    return painted
+    return Images(painted)

@@ -1,4 +1,4 @@
-"""Find data files, check whether folders are writable, and lock files between processes."""
+"""Find data files, lock them between processes, and say in one line what is wrong with them."""
 
 import os
 import secrets
@@ -6,9 +6,55 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ae_run.data import cache_dir, root_dir
 from ae_run.errors import UserError
+
+
+class CannotWrite(Exception):
+    """The cache cannot be written; its images can still be decoded into memory."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"{folder}: cannot be written ({reason})")
+
+
+@contextmanager
+def reading(what: str, advice: str = "") -> Iterator[None]:
+    """Turn whatever a parser raises for a damaged file into one line.
+
+    Parsers of foreign bytes raise nearly anything: zipfile and tarfile alone know ten exceptions.
+
+    Args:
+        what: the file or key, and what it was read as.
+        advice: what to do, put behind the reason.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        yield
+    except (UserError, CannotWrite):
+        raise
+    except MemoryError:
+        raise UserError(f"{what}: needs more memory than there is") from None
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"{what}: {' '.join(str(reason).split())}{advice}") from None
+
+
+def text(name: str) -> str:
+    r"""A name that can be written as UTF-8: bytes that are not become `\xNN`."""
+    try:
+        return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return name.encode(errors="backslashreplace").decode()
+
+
+def sync(file: IO[bytes]) -> None:
+    """Have the system write a file's bytes to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def find(relative: str, root: str | None) -> Path | None:

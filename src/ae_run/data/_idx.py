@@ -5,19 +5,18 @@ big-endian uint32, then the data: big-endian, last dimension fastest.
 """
 
 import gzip
-import math
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
 import numpy as np
 
-from ae_run.data import _arrays, _cache
+from ae_run.data import _arrays, _blocks, _cache, _files
 from ae_run.errors import UserError
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-_LARGEST = 1 << 32  # bytes of data; an invalid header must not fill the memory
+_ADVICE = "; download it again"
 
 
 def decode_set(paths: Iterable[Path]) -> _cache.Arrays:
@@ -50,18 +49,27 @@ def read(path: Path) -> np.ndarray:
     """The array in an idx file, in this machine's byte order.
 
     Raises:
+        UserError: see `opened`; or there is no memory for it.
+    """
+    with opened(path) as blocks:
+        return blocks.whole()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[_blocks.Blocks]:
+    """The array in an idx file, to be read block by block.
+
+    Raises:
         UserError: the file is missing, corrupt, longer than its header says, or not an idx file.
     """
-    try:
+    with _files.reading(f"{path}: cannot be read", _ADVICE):
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if zipped else path.open("rb") as opened:
-            return _parse(cast(IO[bytes], opened), path)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read: {error}; download it again") from None
+            yield _header(cast(IO[bytes], opened), path)
 
 
-def _parse(file: IO[bytes], path: Path) -> np.ndarray:
+def _header(file: IO[bytes], path: Path) -> _blocks.Blocks:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or head[3] not in range(1, 6):
         raise UserError(
@@ -70,19 +78,7 @@ def _parse(file: IO[bytes], path: Path) -> np.ndarray:
         )
     raw_shape = file.read(4 * head[3])
     if len(raw_shape) < 4 * head[3]:
-        raise UserError(f"{path}: truncated in its header; download it again")
-    shape = [int(n) for n in np.frombuffer(raw_shape, ">u4")]
+        raise UserError(f"{path}: truncated in its header{_ADVICE}")
+    shape = tuple(int(n) for n in np.frombuffer(raw_shape, ">u4"))
     dtype = np.dtype(_TYPES[head[2]])
-    size = math.prod(shape) * dtype.itemsize
-    if size > _LARGEST:
-        raise UserError(f"{path}: its header says {size:,} bytes; at most {_LARGEST:,} are read")
-    data = bytearray()
-    while len(data) <= size and (chunk := file.read(1 << 20)):
-        data += chunk
-    if len(data) != size:
-        found = "more" if len(data) > size else f"{len(data):,}"
-        raise UserError(
-            f"{path}: its header says {size:,} bytes of data ({'×'.join(map(str, shape))}), "
-            f"but it has {found}; download it again"
-        )
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    return _blocks.Blocks(str(path), file, shape, dtype, advice=_ADVICE)

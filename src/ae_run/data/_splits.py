@@ -1,13 +1,14 @@
 """Split a source into train, validation and test: stratified, disjoint, fixed by the seed."""
 
-import hashlib
-from collections.abc import Iterable
+from dataclasses import asdict
 
 import numpy as np
 
-from ae_run.data._binary import binarized
+from ae_run.data import _facts
+from ae_run.data._mapped import Images
 from ae_run.data._types import Dataset, Part, Source
 from ae_run.errors import UserError
+from ae_run.processes import available_memory
 from ae_run.schema import DataConfig
 
 
@@ -24,16 +25,14 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     # RandomState, not default_rng: its stream is frozen forever (NumPy's NEP 19), so a seed means
     # the same split on every machine and in every later version.
     shuffled = np.random.RandomState(seed).permutation(len(labels))
-    share = np.empty(len(labels))
+    share, in_order = np.empty(len(labels)), labels[shuffled]
     for label in np.unique(labels):
-        members = np.flatnonzero(labels[shuffled] == label)
+        members = np.flatnonzero(in_order == label)
         share[members] = (np.arange(len(members)) + 0.5) / len(members)
     return shuffled[np.argsort(share, kind="stable")]
 
 
-def hold_out(
-    images: np.ndarray, labels: np.ndarray, fraction: float, seed: int
-) -> tuple[Part, Part]:
+def hold_out(images: Images, labels: np.ndarray, fraction: float, seed: int) -> tuple[Part, Part]:
     """Hold out a stratified test set from images `(N, C, H, W)` that come without one.
 
     Returns:
@@ -49,14 +48,16 @@ def hold_out(
             f"but takes {n_test} of {len(labels)}; change it or use more images"
         )
     test, rest = np.sort(order[:n_test]), np.sort(order[n_test:])
-    return Part(images[rest], labels[rest]), Part(images[test], labels[test])
+    whole = Part(images, labels)
+    return whole.select(rest), whole.select(test)
 
 
 def split(source: Source, config: DataConfig) -> Dataset:
     """Order, limit and split a source, and make it binary if asked to.
 
     Train and validation share one seeded order, validation first; test has its own.
-    `config.limit` keeps a prefix of both orders. Duplicates are those of the source.
+    `config.limit` keeps a prefix of both orders. Duplicates are those of the source. Images that
+    take more than `config.memory` are streamed from their file.
 
     Raises:
         UserError: a split that must not be empty would be.
@@ -65,30 +66,32 @@ def split(source: Source, config: DataConfig) -> Dataset:
     test_order = stratified_order(source.test_labels, config.split_seed)[: config.limit]
     n_validation = round(len(order) * config.validation_fraction)
     _check_sizes(len(order), n_validation, len(test_order), config)
-    validation = _take(source.images, source.labels, order[:n_validation])
-    train = _take(source.images, source.labels, order[n_validation:])
-    test = _take(source.test_images, source.test_labels, test_order)
-    twins, grey = _twins(train, validation, test), None
-    if config.binarize != "none":
-        grey = train.images if config.binarize == "sample" else None
-        train, validation, test = (
-            Part(binarized(part.images, config.split_seed), part.labels)
-            for part in (train, validation, test)
-        )
+    whole, streamed = Part(source.images, source.labels), _streamed(source, config)
+    validation = whole.select(order[:n_validation], streamed)
+    train = whole.select(order[n_validation:], streamed)
+    test = Part(source.test_images, source.test_labels).select(test_order, streamed)
+    seed = None if config.binarize == "none" else config.split_seed
+    facts = _facts.of(train, validation, test, seed)
+    grey = train.images if config.binarize == "sample" else None
+    if seed is not None:
+        train, validation, test = (part.drawn(seed) for part in (train, validation, test))
     return Dataset(
         train=train,
         validation=validation,
         _test=test,
         class_names=source.class_names,
         skipped=source.skipped,
-        twins=twins,
-        fingerprint=_fingerprint((train, validation, test)),
+        **asdict(facts),
         grey=grey,
     )
 
 
-def _take(images: np.ndarray, labels: np.ndarray, index: np.ndarray) -> Part:
-    return Part(images[index], labels[index])
+def _streamed(source: Source, config: DataConfig) -> bool:
+    """Whether the images take more memory than they may; only a file can be streamed."""
+    arrays = {id(images.array): images for images in (source.images, source.test_images)}
+    size = sum(images.array.nbytes for images in arrays.values())
+    most = available_memory() / 2 if config.memory is None else config.memory * 1e9
+    return size > most and all(images.file for images in arrays.values())
 
 
 def _check_sizes(n: int, n_validation: int, n_test: int, config: DataConfig) -> None:
@@ -108,28 +111,3 @@ def _check_sizes(n: int, n_validation: int, n_test: int, config: DataConfig) -> 
         f"data.validation_fraction={fraction:g}: leaves no {empty} image of {n}; "
         "change it, or set it to 0 to train on all images"
     )
-
-
-def _row_digests(images: np.ndarray) -> list[bytes]:
-    """A digest of each image."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
-
-
-def _twins(train: Part, validation: Part, test: Part) -> dict[str, int]:
-    """Count the images of one split that occur, pixel for pixel, in another."""
-    in_train, in_validation = set(_row_digests(train.images)), _row_digests(validation.images)
-    seen = in_train.union(in_validation)
-    return {
-        "test_in_train_or_validation": sum(row in seen for row in _row_digests(test.images)),
-        "validation_in_train": sum(row in in_train for row in in_validation),
-    }
-
-
-def _fingerprint(parts: Iterable[Part]) -> str:
-    """Digest of all pixels, labels, shapes and types, in order."""
-    digest = hashlib.sha256()
-    for part in parts:
-        for array in (part.images, part.labels):
-            digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(array.tobytes())
-    return digest.hexdigest()

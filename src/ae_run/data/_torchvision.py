@@ -40,7 +40,7 @@ def load(
         known, mirrors = hashes or _md5_sums(kind), _dataset(kind).mirrors
         files = _download.obtain_set(folder, known, config, mirrors)
     key = _cache.digest(files)
-    arrays = _cache.decoded(kind.lower(), _VERSION, key, lambda: _decode(kind, files, hashes))
+    arrays = _cache.decoded(kind.lower(), _VERSION, key, lambda _: _decode(kind, files, hashes))
     return _cache.to_source(arrays, class_names)
 
 

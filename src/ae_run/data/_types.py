@@ -4,15 +4,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ae_run.data._mapped import Images
+
 
 @dataclass(frozen=True)
 class Source:
     """A data set before it is split: uint8 images `(N, C, H, W)` and int64 labels `(N,)`."""
 
-    images: np.ndarray
+    images: Images
     """Of train and validation together."""
     labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
     class_names: tuple[str, ...]
     """Indexed by label."""
@@ -24,11 +26,19 @@ class Source:
 class Part:
     """One split: uint8 images `(N, C, H, W)` and int64 labels `(N,)`."""
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def drawn(self, seed: int) -> "Part":
+        """The images made binary by one draw; see `Images.drawn`."""
+        return Part(self.images.drawn(seed), self.labels)
+
+    def select(self, index: np.ndarray | slice, streamed: bool | None = None) -> "Part":
+        """The images at these positions and their labels; `streamed`: see `Images`."""
+        return Part(self.images.select(index, streamed), self.labels[index])
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,9 @@ class Dataset:
     """Exact duplicates across splits: how many images of one split also occur in another."""
     fingerprint: str
     """Hex digest of all splits, in order."""
-    grey: np.ndarray | None = None
+    mean_pixel: float
+    """Mean of all training pixels, in [0, 1]."""
+    grey: Images | None = None
     """The images that `train` was drawn from, where training draws them anew in each epoch."""
 
     def open_test(self) -> Part:
@@ -56,11 +68,6 @@ class Dataset:
         """(C, H, W)."""
         c, h, w = self.train.images.shape[1:]
         return c, h, w
-
-    @property
-    def mean_pixel(self) -> float:
-        """Mean of all training pixels, in [0, 1]."""
-        return float(self.train.images.mean() / 255)
 
     def summary(self) -> dict[str, object]:
         """The description of the data in `run.json`."""

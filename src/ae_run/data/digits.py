@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from ae_run.data import Source, _splits
+from ae_run.data import Images, Source, _splits
 from ae_run.schema import DataConfig
 
 # The test set is fixed, as an official one would be: no run's seed changes it.
@@ -29,7 +29,7 @@ def load(config: Config) -> Source:
     small = np.rint(bundle.images * (255 / 16)).astype(np.uint8)  # from 0 … 16
     images = np.stack([_resize(image, config.size) for image in small])[:, None]
     labels = bundle.target.astype(np.int64)
-    rest, test = _splits.hold_out(images, labels, _TEST_FRACTION, _TEST_SEED)
+    rest, test = _splits.hold_out(Images(images), labels, _TEST_FRACTION, _TEST_SEED)
     names = tuple(str(digit) for digit in range(10))
     return Source(rest.images, rest.labels, test.images, test.labels, names)
 

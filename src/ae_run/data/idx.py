@@ -1,11 +1,13 @@
 """Your own images: idx files, MNIST's format, plain or gzipped."""
 
+from functools import partial
 from pathlib import Path
 
-from ae_run.data import Source, _arrays, _idx
+from ae_run.data import Source, _arrays, _blocks, _cache, _idx
 from ae_run.errors import UserError
 
 _TEST_NAMES = ("t10k", "test")
+_VERSION = 1
 
 
 class Config(_arrays.HeldOutConfig):
@@ -26,19 +28,43 @@ def load(config: Config) -> Source:
     if config.path is None:
         raise UserError("data.path=null: must name your folder of idx files: data.path=FOLDER")
     path = Path(config.path).expanduser()
-    if path.is_file():
-        return _arrays.source(_raw(path, None), None, config)
-    if not path.is_dir():
+    if not (path.is_file() or path.is_dir()):
         raise UserError(f"data.path={path}: no such folder or file")
-    images = _find(path, "train", "images")
-    if images is None:
-        raise UserError(f"data.path={path}: contains no images: no file is named *train-images*")
-    train = _raw(images, _find(path, "train", "labels"))
-    for name in _TEST_NAMES:
-        images = _find(path, name, "images")
-        if images is not None:
-            return _arrays.source(train, _raw(images, _find(path, name, "labels")), config)
-    return _arrays.source(train, None, config)
+    files = {"images": path} if path.is_file() else _files(path)
+    key = _cache.stat_digest(files.values(), *files)
+    arrays = _cache.decoded("idx", _VERSION, key, partial(_decode, files))
+
+    def raw(side: str) -> _arrays.Raw:
+        images, labels = f"{side}images", f"{side}labels"
+        of = str(files.get(labels))
+        return _arrays.Raw(arrays[images], str(files[images]), arrays.get(labels), of)
+
+    return _arrays.source(raw(""), raw("test_") if "test_images" in files else None, config)
+
+
+def _decode(files: dict[str, Path], sink: _cache.Sink) -> _cache.Arrays:
+    labels: _cache.Arrays = {}
+    for name, path in files.items():
+        with _idx.opened(path) as blocks:
+            if name.endswith("images"):
+                _blocks.copy_images(blocks, sink, name)
+            else:
+                labels[name] = _arrays.one_per_image(blocks.whole(), str(path))
+    return labels
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The files of a folder: images, and labels and test images if there are any."""
+    if _find(folder, "train", "images") is None:
+        raise UserError(f"data.path={folder}: contains no images: no file is named *train-images*")
+    tests = [name for name in _TEST_NAMES if _find(folder, name, "images")]
+    sides = {"": "train"} | ({"test_": tests[0]} if tests else {})
+    found = {
+        f"{side}{kind}": _find(folder, name, kind)
+        for side, name in sides.items()
+        for kind in ("images", "labels")
+    }
+    return {name: path for name, path in found.items() if path is not None}
 
 
 def _find(folder: Path, part: str, kind: str) -> Path | None:
@@ -52,8 +78,3 @@ def _find(folder: Path, part: str, kind: str) -> Path | None:
         names = ", ".join(path.name for path in found)
         raise UserError(f"data.path={folder}: must have one file *{part}-{kind}*, has {names}")
     return found[0] if found else None
-
-
-def _raw(images: Path, labels: Path | None) -> _arrays.Raw:
-    label_array = None if labels is None else _idx.read(labels)
-    return _arrays.Raw(_idx.read(images), str(images), label_array, str(labels))

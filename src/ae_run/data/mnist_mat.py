@@ -4,16 +4,19 @@ The file stores each image column by column, as MATLAB does. Read row by row it 
 looks rotated and flipped.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from ae_run.data import Source, _arrays, _cache, _files
 from ae_run.errors import UserError
+from ae_run.processes import available_memory
 from ae_run.schema import FileDataConfig
 
 _FILE = "MNIST-mat/MNIST.mat"
 _VERSION = 1
+_LARGEST_NUMBER = 8  # bytes
 
 
 class Config(FileDataConfig, _arrays.HeldOutConfig):
@@ -38,7 +41,7 @@ def load(config: Config) -> Source:
         )
     keys = config.images_key, config.labels_key
     key = _cache.digest([path], *keys)
-    arrays = _cache.decoded("mnist-mat", _VERSION, key, lambda: _decode(path, *keys))
+    arrays = _cache.decoded("mnist-mat", _VERSION, key, lambda _: _decode(path, *keys))
     where = (f"{path}: {config.images_key}", f"{path}: {config.labels_key}")
     raw = _arrays.Raw(arrays["images"], where[0], arrays["labels"], where[1])
     return _arrays.source(raw, None, config)
@@ -47,22 +50,19 @@ def load(config: Config) -> Source:
 def _decode(path: Path, images_key: str, labels_key: str) -> _cache.Arrays:
     from scipy.io import loadmat, whosmat
 
-    try:
-        with path.open("rb") as file:
-            names = [name for name, _, _ in whosmat(file)]
-            for option, name in (("images_key", images_key), ("labels_key", labels_key)):
-                if name not in names:
-                    raise UserError(
-                        f"data.{option}={name}: {path} has no such array; "
-                        f"choices: {', '.join(names)}"
-                    )
-            arrays = loadmat(file, variable_names=[images_key, labels_key])
-    except NotImplementedError:  # version 7.3 is HDF5
-        raise UserError(f"{path}: MATLAB 7.3 format; save it with -v7 or older") from None
-    except UserError:
-        raise
-    except Exception as error:  # scipy's parser lets any error through
-        raise UserError(f"{path}: cannot be read as a .mat file: {error}") from None
+    with _files.reading(f"{path}: cannot be read as a .mat file"), path.open("rb") as file:
+        try:
+            shapes = {name: shape for name, shape, _ in whosmat(file)}
+        except NotImplementedError:  # version 7.3 is HDF5
+            raise UserError(f"{path}: MATLAB 7.3 format; save it with -v7 or older") from None
+        for option, name in (("images_key", images_key), ("labels_key", labels_key)):
+            if name not in shapes:
+                raise UserError(
+                    f"data.{option}={name}: {path} has no such array; choices: {', '.join(shapes)}"
+                )
+            if 2 * _LARGEST_NUMBER * math.prod(shapes[name]) > available_memory():
+                raise MemoryError
+        arrays = loadmat(file, variable_names=[images_key, labels_key])
     return {
         "images": _upright(np.asarray(arrays[images_key]), f"{path}: {images_key}"),
         "labels": _arrays.one_per_image(np.asarray(arrays[labels_key]), f"{path}: {labels_key}"),

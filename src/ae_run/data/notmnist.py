@@ -7,14 +7,13 @@ Y. Bulatov, "notMNIST dataset", 2011. `small` is the hand-cleaned archive of PNG
 import io
 import re
 import tarfile
-import zlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ae_run.data import Source, _cache, _download, _idx, _splits
+from ae_run.data import Images, Source, _cache, _download, _files, _idx, _images, _splits
 from ae_run.errors import UserError
 from ae_run.schema import DownloadConfig
 
@@ -62,9 +61,9 @@ def _load_small(config: Config) -> Source:
     addresses = _download.urls(_ARCHIVE, config.mirrors or _SMALL_MIRRORS)
     path = _download.obtain(f"notMNIST/{_ARCHIVE}", config, addresses, size=_ARCHIVE_SIZE)
     key = _cache.digest([path])
-    arrays = _cache.decoded("notmnist-small", _VERSION, key, lambda: _decode_small(path))
+    arrays = _cache.decoded("notmnist-small", _VERSION, key, lambda _: _decode_small(path))
     rest, test = _splits.hold_out(
-        arrays["images"], arrays["labels"], config.test_fraction, config.split_seed
+        Images(arrays["images"]), arrays["labels"], config.test_fraction, config.split_seed
     )
     return Source(
         rest.images,
@@ -82,10 +81,11 @@ def _decode_small(path: Path) -> _cache.Arrays:
     Sorted by name, so that the order in the archive does not matter.
     """
     images, labels, skipped = [], [], []
-    for name, content in sorted(_members(path)):
-        image = _decode_png(content)
+    members = sorted(_members(path))
+    decoded = _images.decode_all(_decode_png, [content for _, content in members])
+    for (name, _), image in zip(members, decoded, strict=True):
         if image is None:
-            skipped.append(name.removeprefix("notMNIST_small/"))
+            skipped.append(_files.text(name.removeprefix("notMNIST_small/")))
         else:
             images.append(image)
             labels.append(_CLASSES.index(name.split("/")[1]))
@@ -101,19 +101,18 @@ def _decode_small(path: Path) -> _cache.Arrays:
 def _members(path: Path) -> list[tuple[str, bytes]]:
     """Names and contents of the archive's images; any other member is an error."""
     found: list[tuple[str, bytes]] = []
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if member.isdir() and _FOLDER.fullmatch(name):
-                    continue
-                _check_member(path, member, name, len(found))
-                file = archive.extractfile(member)
-                found.append((name, file.read() if file else b""))
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{path}: cannot be read as .tar.gz: {error}; delete it to download it again"
-        ) from None
+    advice = "; delete it to download it again"
+    with (
+        _files.reading(f"{path}: cannot be read as .tar.gz", advice),
+        tarfile.open(path, "r:gz") as archive,
+    ):
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if member.isdir() and _FOLDER.fullmatch(name):
+                continue
+            _check_member(path, member, name, len(found))
+            file = archive.extractfile(member)
+            found.append((name, file.read() if file else b""))
     return found
 
 
@@ -140,14 +139,14 @@ def _decode_png(content: bytes) -> np.ndarray | None:
             if image.size != (28, 28):
                 return None
             return np.asarray(image.convert("L"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None  # what Pillow raises for files that are empty, truncated or not PNG
+    except Exception:  # Pillow's decoders of damaged files let any error through
+        return None
 
 
 def _load_idx(config: Config) -> Source:
     paths = _download.obtain_set("notMNIST/idx", _IDX_HASHES, config, _IDX_MIRRORS)
     key = _cache.digest(paths)
-    arrays = _cache.decoded("notmnist-idx", _VERSION, key, lambda: _decode_idx(paths))
+    arrays = _cache.decoded("notmnist-idx", _VERSION, key, lambda _: _decode_idx(paths))
     return _cache.to_source(arrays, tuple(_CLASSES))
 
 

@@ -1,14 +1,16 @@
 """Your own images: a NumPy `.npz` file."""
 
 import zipfile
-import zlib
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from ae_run.data import Source, _arrays
+from ae_run.data import Source, _arrays, _blocks, _cache, _files
 from ae_run.errors import UserError
+
+_VERSION = 1
 
 
 class Config(_arrays.HeldOutConfig):
@@ -32,53 +34,76 @@ def load(config: Config) -> Source:
     path = Path(config.path).expanduser()
     if not path.is_file():
         raise UserError(f"data.path={path}: no such file")
-    try:
-        with path.open("rb") as file:  # numpy, given a path, leaves a corrupt file open
-            train, test = _read(file, path, config)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if not zipfile.is_zipfile(path):
-            raise UserError(f"data.path={path}: not an .npz file written by numpy.savez") from None
-        raise UserError(f"data.path={path}: cannot be read as .npz: {error}") from None
-    if test is None and config.test_labels_key:
+    if config.test_labels_key and not config.test_images_key:
         raise UserError("data.test_labels_key: needs data.test_images_key as well")
-    return _arrays.source(train, test, config)
+    keys = {name: key for name in _ARRAYS if (key := getattr(config, f"{name}_key")) is not None}
+    digest = _cache.stat_digest([path], keys)
+    arrays = _cache.decoded("npz", _VERSION, digest, partial(_decode, path, keys))
+    where = {name: f"{path}: {key}" for name, key in keys.items()}
+
+    def raw(side: str) -> _arrays.Raw:
+        images, labels = f"{side}images", f"{side}labels"
+        return _arrays.Raw(arrays[images], where[images], arrays.get(labels), where.get(labels, ""))
+
+    return _arrays.source(raw(""), raw("test_") if "test_images" in keys else None, config)
 
 
-def _read(file: IO[bytes], path: Path, config: Config) -> tuple[_arrays.Raw, _arrays.Raw | None]:
-    """The arrays of train, and those of test if the config names them."""
-    archive = np.load(file, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise UserError(f"data.path={path}: must be an .npz file written by numpy.savez")
-    with archive:
-        train = _raw(archive, path, config, "")
-        return train, _raw(archive, path, config, "test_") if config.test_images_key else None
+_ARRAYS = ("images", "labels", "test_images", "test_labels")
 
 
-def _raw(archive: "np.lib.npyio.NpzFile", path: Path, config: Config, side: str) -> _arrays.Raw:
-    """The arrays under `<side>images_key` and `<side>labels_key`."""
-    images, images_where = _array(archive, path, config, f"{side}images_key")
-    if getattr(config, f"{side}labels_key") is None:
-        return _arrays.Raw(images, images_where, None, "")
-    return _arrays.Raw(images, images_where, *_array(archive, path, config, f"{side}labels_key"))
-
-
-def _array(
-    archive: "np.lib.npyio.NpzFile", path: Path, config: Config, option: str
-) -> tuple[np.ndarray, str]:
-    key: str = getattr(config, option)
-    if key not in archive.files:
-        none = ", or null for no labels" if "labels" in option else ""
+def _decode(path: Path, keys: dict[str, str], sink: _cache.Sink) -> _cache.Arrays:
+    """The arrays of `keys`, which maps names in the cache to names in the file."""
+    labels: _cache.Arrays = {}
+    if not zipfile.is_zipfile(path):
         raise UserError(
-            f"data.{option}={key}: {path} has no such array; "
-            f"choices: {', '.join(archive.files)}{none}"
+            f"data.path={path}: not an .npz file; must be an .npz file written by numpy.savez"
         )
-    try:
-        array: np.ndarray = archive[key]
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise
+    failing = f"data.path={path}: cannot be read as .npz"
+    with _files.reading(failing), zipfile.ZipFile(path) as archive:
+        _check_keys(path, keys, archive)
+        for name, key in keys.items():
+            where, member = f"{path}: {key}", _member(archive, key)
+            with archive.open(member) as file:
+                blocks = _opened(file, member.file_size, where)
+                if name.endswith("images"):
+                    _blocks.copy_images(blocks, sink, name)
+                else:
+                    labels[name] = _arrays.one_per_image(blocks.whole(), where)
+    return labels
+
+
+def _check_keys(path: Path, keys: dict[str, str], archive: zipfile.ZipFile) -> None:
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    for name, key in keys.items():
+        if key not in names:
+            none = ", or null for no labels" if "labels" in name else ""
+            raise UserError(
+                f"data.{name}_key={key}: {path} has no such array; "
+                f"choices: {', '.join(map(_files.text, names))}{none}"
+            )
+
+
+def _member(archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
+    return archive.getinfo(f"{key}.npy" if f"{key}.npy" in archive.namelist() else key)
+
+
+def _opened(file: IO[bytes], size: int, where: str) -> _blocks.Blocks:
+    """The array in a member of so many bytes, whose header is checked before any room is made."""
+    version = np.lib.format.read_magic(file)
+    known = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    if version[0] not in known:
+        raise UserError(f"{where}: must be an array of numbers, N×H×W or N×H×W×C")
+    shape, by_columns, dtype = known[version[0]](file)
+    if dtype.hasobject:
         raise UserError(
-            f"{path}: {key} is an object array (images of mixed sizes?), which only pickle "
-            "could read; must be one array of numbers, N×H×W or N×H×W×C"
-        ) from None
-    return array, f"{path}: {key}"
+            f"{where} is an object array (images of mixed sizes?), which only pickle could read; "
+            "must be one array of numbers, N×H×W or N×H×W×C"
+        )
+    blocks = _blocks.Blocks(where, file, shape, dtype, by_columns)
+    held = size - file.tell()
+    if blocks.nbytes != held or min(shape, default=0) < 0:
+        raise UserError(
+            f"{where}: its header says {blocks.nbytes:,} bytes of data "
+            f"({'×'.join(map(str, shape))}), but it has {held:,}"
+        )
+    return blocks

@@ -9,6 +9,7 @@ PIXEL, NATS = "per pixel", "nats per image"
 SCORES = {
     "mse": ("mean squared error", PIXEL),
     "bce": ("cross-entropy", NATS),
+    "nll": ("negative log-likelihood of the pixels", NATS),
     "kl": ("KL divergence", NATS),
     "nelbo": ("negative ELBO", NATS),
     "nelbo_at_mean": ("negative ELBO at the mean code", NATS),

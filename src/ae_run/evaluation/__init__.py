@@ -15,13 +15,14 @@ from torch import Tensor
 
 from ae_run import corruptions
 from ae_run.config import Config
-from ae_run.data import Dataset, Part
+from ae_run.data import Dataset, Images, Part
 from ae_run.errors import RunFailed
 from ae_run.evaluation import (
     baselines,
     codes,
     convergence,
     denoisers,
+    dimensions,
     examples,
     frechet,
     likelihood,
@@ -33,13 +34,13 @@ from ae_run.evaluation.codes import Codes
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.explorer import explorer_arrays
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.evaluation.latent import latent_arrays, prior_codes
+from ae_run.evaluation.latent import latent_arrays, prior_codes, traversals
 from ae_run.evaluation_config import ProbeConfig
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
-from ae_run.randomness import derive_seed, image_keys
+from ae_run.randomness import derive_seed
 from ae_run.run_folder import SNAPSHOTS, RunFolder
 
 Arrays = dict[str, np.ndarray]
@@ -80,7 +81,8 @@ def _count(config: Config) -> int:
     if config.corruption.name != "none":
         parts += [config.corruption, options.denoisers]
     named = len(robustness.curves(config)) + len(options.tsne)
-    return 2 + sum(part is not None for part in parts) + named
+    parts.append(options.latent)  # and the Jacobian
+    return 3 + sum(part is not None for part in parts) + named
 
 
 def _evaluate(
@@ -96,7 +98,7 @@ def _evaluate(
     model = model.to(device, torch.float32).to(memory_format=torch.channels_last).eval()
     test = dataset.open_test()
     images = DeviceImages(test.images, device)
-    keys = image_keys(test.images).to(device)
+    keys = images.keys()
     with part(f"scoring {len(images):,} test images"):
         pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
         metrics, per_image = _clean_scores(config, model, images)
@@ -178,21 +180,20 @@ def _from_codes(
         test = Codes.of(model, dataset.open_test(), images, options.batch_size)
         shown = test.first(options.points)
         arrays = _drawn_codes(config, shown, dataset.open_test().images)
-        if model.likelihood is not None:
-            metrics["active_units"] = likelihood.active_units(test.z)
+
+    @cache  # several parts look at the same codes
+    def train_codes() -> Codes:
+        images = DeviceImages(dataset.train.images, device)
+        return Codes.of(model, dataset.train, images, options.batch_size)
+
+    with part("code dimensions"):
+        found = dimensions.scores(model, images, test, train_codes, options.batch_size)
+        metrics |= found
     for dims in options.tsne:
         with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
         if embedding is not None:
             arrays |= {f"tsne_{dims}d": embedding, "tsne_labels": shown.labels.numpy()}
-
-    @cache
-    def train_images() -> DeviceImages:
-        return DeviceImages(dataset.train.images, device)
-
-    @cache  # the latent space and the probe look at the same codes
-    def train_codes() -> Codes:
-        return Codes.of(model, dataset.train, train_images(), options.batch_size)
 
     if options.latent is not None:
         with part("latent space"):
@@ -206,10 +207,17 @@ def _from_codes(
             )
             arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
             if "random_samples_images" in arrays:
-                samples = arrays["random_samples_images"]
-                means, pictures = nearest.of_samples(samples, images, train_images())
+                known = DeviceImages(dataset.train.images, device)
+                drawn = arrays["random_samples_images"]
+                means, pictures = nearest.of_samples(drawn, images, known)
                 metrics["latent"]["nearest"] = means
                 arrays |= _prefixed("nearest", pictures)
+        with part("Jacobian of the encoder"):
+            more, more_arrays = dimensions.encoder_scores(model, images, test)
+            metrics["latent"] |= more
+            arrays |= more_arrays
+            order = dimensions.importance(test, found.get("kl_per_dim"))
+            arrays |= traversals(options.latent, model, train, order, config.seed)
     if options.frechet is not None:
         with part("Fréchet distance of samples"):
             metrics["frechet"] = frechet.frechet(
@@ -240,6 +248,7 @@ def _probe(
 
     def splits(encode: Callable[[Tensor], Tensor]) -> probes.Splits:
         def codes(part: Part) -> Codes:
+            part = part.select(slice(probes.most(math.prod(dataset.image_shape))))
             return Codes.through(encode, _inputs(config, options, part, device), part.labels)
 
         train, test = codes(dataset.train), codes(dataset.open_test())
@@ -253,6 +262,9 @@ def _probe(
     else:
         own = splits(model.encode)
     scores = probes.probe(options, own, config.seed)
+    used = min(len(own.train), probes.most(own.train.z.shape[1]))
+    if used < len(dataset.train):
+        scores = {name: {**one, "n_train": used} for name, one in scores.items()}
     others = {"pixels": lambda x: x.flatten(1), "pca": pca.encode}
     for name in options.baselines if scores else ():
         for classifier, other in probes.probe(options, splits(others[name]), config.seed).items():
@@ -273,7 +285,7 @@ def _inputs(
     return (x_in for x_in, _ in pairs(images, corrupt, keys, size))
 
 
-def _drawn_codes(config: Config, shown: Codes, images: np.ndarray) -> Arrays:
+def _drawn_codes(config: Config, shown: Codes, images: Images) -> Arrays:
     """Codes of the first test images, and their projections."""
     z, labels = shown.z.numpy(), shown.labels.numpy()
     points, axes = codes.project(z, 2)

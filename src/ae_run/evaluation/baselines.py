@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ae_run.data import Part
+from ae_run.data import Images, Part
 from ae_run.evaluation.image_scores import image_scores
 from ae_run.images import DeviceImages
 from ae_run.meter import Meter
@@ -16,7 +16,23 @@ from ae_run.models import mse
 
 EXACT_PIXELS = 3000
 """Pixels up to which the full covariance matrix is decomposed."""
+EXACT_WORK = 3e11
+"""Images times squared pixels up to which it is computed from all images: about 10 s."""
+RANDOMIZED_WORK = 1e10
+"""Images times pixels times components that the randomized solver takes."""
+RANDOMIZED_NUMBERS = 1e8
+"""Images times pixels of which it makes floats: 400 MB."""
+_PER_COMPONENT = 4  # images that it takes at least
 _ROWS = 4096
+
+
+def images_used(count: int, pixels: int, components: int) -> int:
+    """Of so many training images, the first ones that PCA is fitted to: all where that is cheap."""
+    if pixels <= EXACT_PIXELS:
+        return min(count, round(EXACT_WORK / pixels**2))
+    work = round(RANDOMIZED_WORK / (pixels * (components + 10)))  # sklearn takes 10 more
+    most = min(round(RANDOMIZED_NUMBERS / pixels), work)
+    return min(count, max(most, _PER_COMPONENT * components))
 
 
 @dataclass(frozen=True)
@@ -27,20 +43,26 @@ class Pca:
     """(C·H·W,)"""
     components: Tensor
     """(k, C·H·W), orthonormal rows."""
+    images: int | None = None
+    """How many training images it was fitted to; None: to all."""
 
     @classmethod
     def fit(cls, train: Part, dims: int, device: torch.device) -> "Pca":
         """Fit that many components, or as many as the images allow.
 
         Exact up to `EXACT_PIXELS`; above, by scikit-learn's randomized solver, whose error is
-        less than 1 % larger.
+        less than 1 % larger. Where all images would take too long, the first ones are used, which
+        are a random sample of their classes.
         """
-        count = min(dims, len(train), math.prod(train.images.shape[1:]))
-        axes = _exact if math.prod(train.images.shape[1:]) <= EXACT_PIXELS else _randomized
-        mean, components = axes(train.images, count)
+        pixels = math.prod(train.images.shape[1:])
+        count = min(dims, len(train), pixels)
+        used = images_used(len(train), pixels, count)
+        axes = _exact if pixels <= EXACT_PIXELS else _randomized
+        mean, components = axes(train.images.select(slice(used)), count)
         return cls(
             torch.from_numpy(mean.astype(np.float32)).to(device),
             torch.from_numpy(components.astype(np.float32)).to(device),
+            used if used < len(train) else None,
         )
 
     def encode(self, images: Tensor) -> Tensor:
@@ -56,27 +78,37 @@ class Pca:
         return torch.addmm(self.mean, codes, self.components)
 
 
-def _exact(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _exact(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean (P,) and first principal axes (count, P) of uint8 images (N, C, H, W), P = C·H·W.
 
     From the covariance matrix in float64, summed over blocks of images, so that they are never all
     copied to floats.
     """
-    flat = images.reshape(len(images), -1)
-    mean = flat.mean(0, dtype=np.float64) / 255
-    covariance = np.zeros((flat.shape[1], flat.shape[1]))
-    for start in range(0, len(flat), _ROWS):
-        centred = flat[start : start + _ROWS] / 255 - mean
+    pixels = math.prod(images.shape[1:])
+    starts = range(0, len(images), _ROWS)
+    total = np.zeros(pixels)  # of integers, so that it is exact
+    for start in starts:
+        block = images[start : start + _ROWS]
+        total += block.reshape(len(block), -1).sum(0, dtype=np.int64)
+    mean = total / len(images) / 255
+    covariance = np.zeros((pixels, pixels))
+    for start in starts:
+        block = images[start : start + _ROWS]
+        centred = block.reshape(len(block), -1) / 255 - mean
         covariance += centred.T @ centred
     _, axes = np.linalg.eigh(covariance)  # in ascending order of variance
     return mean, axes[:, ::-1][:, :count].T
 
 
-def _randomized(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _randomized(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
     """See `_exact`."""
     from sklearn.decomposition import PCA
 
-    x = images.reshape(len(images), -1).astype(np.float32)
+    x = np.empty((len(images), math.prod(images.shape[1:])), np.float32)
+    start = 0
+    for block in images.blocks():
+        x[start : start + len(block)] = block.reshape(len(block), -1)
+        start += len(block)
     x /= 255
     with np.errstate(invalid="ignore"):  # the ratios if the total variance is 0
         pca = PCA(count, copy=False, random_state=0).fit(x)
@@ -93,7 +125,8 @@ def baselines(pca: Pca, test: DeviceImages, batch_size: int) -> dict[str, dict[s
     for target in test.batches(batch_size):
         of_pca.add(image_scores(pca.reconstruct(target), target))
         of_mean.add({"mse": mse(pca.mean.reshape(target.shape[1:]), target)})
+    used = {} if pca.images is None else {"images": pca.images}
     return {
-        "pca": {**of_pca.means(), "components": len(pca.components)},
+        "pca": {**of_pca.means(), "components": len(pca.components), **used},
         "mean": of_mean.means(),
     }

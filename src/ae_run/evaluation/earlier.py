@@ -25,7 +25,7 @@ _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "latent",
         (
             *("centroid", "random_samples_", "nearest_", "paths_", "path_2d_", "latent_grid_"),
-            "explorer_",
+            *("explorer_", "dims_", "traversals_"),
         ),
     ),
     "probe": ("probe", ()),

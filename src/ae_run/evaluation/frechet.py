@@ -12,6 +12,7 @@ Legend: B batch, C channels, H W pixels, K classes.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from ae_run.run_folder import write_bytes
 FEATURES = 64
 VERSION = 1
 """Of the classifier; a new one ignores cached files of the old one."""
-_STEPS, _BATCH, _LR = 1500, 128, 2e-3
+_STEPS, _EPOCHS, _BATCH, _LR = 1500, 100, 128, 2e-3
 _AT_ONCE = 500
 
 
@@ -87,11 +88,15 @@ def _layers(image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
 
 @torch.enable_grad()
 def _train(layers: nn.Sequential, train: Part) -> None:
-    """Minimise the cross-entropy by Adam, with a learning rate that falls to zero."""
+    """Minimise the cross-entropy by Adam, with a learning rate that falls to zero.
+
+    For 1,500 steps; for small data sets at most 100 epochs.
+    """
     images, labels = DeviceImages(train.images, torch.device("cpu")), torch.from_numpy(train.labels)
+    steps = min(_STEPS, _EPOCHS * math.ceil(len(images) / _BATCH))
     optimizer = torch.optim.Adam(layers.parameters(), _LR)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
-    for _, batch in zip(range(_STEPS), _batches(len(images)), strict=False):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for batch in islice(_batches(len(images)), steps):
         loss = F.cross_entropy(layers(images.take(batch)), labels[batch])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

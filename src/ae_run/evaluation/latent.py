@@ -19,6 +19,8 @@ from ae_run.randomness import generator
 Arrays = dict[str, np.ndarray]
 Say = Callable[[str], None]
 _KEY = "evaluate.latent"
+_TRAVERSED = 64
+"""Dimensions that are varied one by one, at most."""
 
 
 def latent_arrays(
@@ -54,6 +56,38 @@ def latent_arrays(
         codes = prior if prior is not None else gaussian_codes(train.z, options.samples, seed)
         arrays["random_samples_images"] = decode(codes)
     return arrays | _plane(options, decode, train.z, prior is not None, say)
+
+
+def traversals(
+    options: LatentConfig, model: Autoencoder, train: Codes, importance: Tensor, seed: int
+) -> Arrays:
+    """Each dimension varied by itself, the most important first; the others stay at their mean.
+
+    With a prior, they stay at 0, and the values are in the prior's standard deviations.
+
+    Args:
+        options: `grid_range` and `grid_size` of the values.
+        model: decodes.
+        train: codes of the training images.
+        importance: of each dimension, (d,).
+        seed: of the run.
+
+    Returns:
+        `traversals_images` (T, R, C, H, W) of T ≤ 64 dimensions, `_dims` (T,), `_importance` (T,)
+        and `_values` (R,), in standard deviations.
+    """
+    dims = importance.argsort(descending=True, stable=True)[:_TRAVERSED]
+    centre, spread = _centre(train.z, prior_codes(model, 1, seed) is not None)
+    values = _axis(options)
+    codes = centre.repeat(len(dims), len(values), 1)  # (T, R, d)
+    for row, dim in enumerate(dims.tolist()):
+        codes[row, :, dim] += values * spread[dim]
+    return {
+        "traversals_images": Decoder(model, batch_size=256)(codes),
+        "traversals_dims": dims.numpy(),
+        "traversals_importance": importance[dims].float().numpy(),
+        "traversals_values": values.numpy(),
+    }
 
 
 class Decoder:
@@ -229,12 +263,8 @@ def _plane(
     if max(dims) >= d:
         say(f"{_KEY}.grid_dims: {dims} left out: the code has dimensions 0 to {d - 1}")
         return {}
-    if has_prior:
-        centre, spread = torch.zeros(d), torch.ones(d)
-    else:
-        centre = codes.mean(0)
-    last = options.grid_size - 1
-    values = options.grid_range * (2 * torch.arange(last + 1) - last) / last  # symmetric, exactly
+    centre, spread = _centre(codes, has_prior)
+    values = _axis(options)
     plane = centre.repeat(len(values), len(values), 1)  # (R, R, d)
     plane[:, :, dims[0]] += values[None, :] * spread[dims[0]]
     plane[:, :, dims[1]] += values[:, None] * spread[dims[1]]
@@ -243,3 +273,16 @@ def _plane(
         "latent_grid_dims": np.array(dims),
         "latent_grid_values": values.numpy(),
     }
+
+
+def _centre(codes: Tensor, has_prior: bool) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (d,) each, of the prior or of codes (N, d)."""
+    if has_prior:
+        return torch.zeros(codes.shape[1]), torch.ones(codes.shape[1])
+    return codes.mean(0), codes.std(0, correction=0)
+
+
+def _axis(options: LatentConfig) -> Tensor:
+    """The values along a dimension, in standard deviations: (R,), symmetric, exactly."""
+    last = options.grid_size - 1
+    return options.grid_range * (2 * torch.arange(last + 1) - last) / last

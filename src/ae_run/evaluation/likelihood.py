@@ -1,20 +1,16 @@
-"""Scores of models that bound log p(x): test log-likelihood and active units."""
+"""Scores of models that bound log p(x): the test log-likelihood, and its note."""
 
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from ae_run.config import Config
+from ae_run.data import Images
 from ae_run.headline import NO_DENSITY
 from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
 from ae_run.randomness import derive_seed
-
-ACTIVE = 0.01
-"""A unit is active if its posterior mean varies by more than this over the test images."""
 
 
 def log_likelihood(
@@ -48,16 +44,10 @@ def log_likelihood(
     }
 
 
-def no_density(model: Autoencoder, images: np.ndarray) -> dict[str, str]:
+def no_density(model: Autoencoder, images: Images) -> dict[str, str]:
     """The note `no_density` where the model's likelihood of uint8 images is no density."""
-    if model.likelihood != "bernoulli" or ((images == 0) | (images == 255)).all():
+    if model.likelihood != "bernoulli":
+        return {}
+    if all(((block == 0) | (block == 255)).all() for block in images.blocks()):
         return {}
     return {"no_density": NO_DENSITY}
-
-
-def active_units(means: Tensor) -> int:
-    """How many dimensions of the posterior means (N, d) vary by more than `ACTIVE`.
-
-    Burda et al. 2016, "Importance weighted autoencoders", section 5.2.
-    """
-    return int((means.double().var(0, correction=0) > ACTIVE).sum())

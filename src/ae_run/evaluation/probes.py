@@ -24,6 +24,8 @@ from ae_run.randomness import derive_seed, generator
 T = TypeVar("T")
 _LEAST_STEPS = 25  # per epoch of the MLP: small sets get smaller batches
 _MOST_TUNED = 2000  # validation codes to choose k by: finding neighbours is slow
+_MOST_TRAINED, _MOST_TESTED = 100_000, 20_000  # codes of a split: neighbours take their product
+_MOST_NUMBERS = 2e8  # of a split's codes: 800 MB
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,21 @@ class Splits:
 def probe(options: ProbeConfig, splits: Splits, seed: int) -> dict[str, dict[str, Any]]:
     """Scores per classifier; empty if all training images are of one class.
 
+    Of large splits, the first codes are used, which are a random sample of each class.
+
     Returns:
         For each classifier `accuracy` on test, `confusion` (K, K) with counts of true class by row
         and predicted class by column, `n` test images, `validation_accuracy` (None without
         validation images), and the chosen `l2`, `k` or `epoch`; for those trained by gradient
         steps also the test `loss`, and `history`, a list for each column of `sgd_epochs`.
     """
+    width = splits.train.z.shape[1]
+    splits = Splits(
+        splits.train.first(most(width)),
+        splits.validation.first(most(width, _MOST_TESTED)),
+        splits.test.first(most(width, _MOST_TESTED)),
+        splits.classes,
+    )
     if splits.train.labels.min() == splits.train.labels.max():
         return {}
     scores: dict[str, dict[str, Any]] = {}
@@ -70,6 +81,11 @@ def probe(options: ProbeConfig, splits: Splits, seed: int) -> dict[str, dict[str
         else:
             scores[name] = mlp(options.mlp, splits, seed)
     return scores
+
+
+def most(width: int, images: int = _MOST_TRAINED) -> int:
+    """Of how many images classifiers look at the codes, each of so many numbers."""
+    return min(images, round(_MOST_NUMBERS / width))
 
 
 def softmax(penalties: Sequence[float], splits: Splits) -> dict[str, Any]:

@@ -5,16 +5,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ae_run.drawing.confusion import confusion_matrix
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.scatter import class_legend, legend_columns, scatter_figure
-from ae_run.drawing.style import Style, plain
+from ae_run.drawing.style import Style, log_y, plain
 from ae_run.figures._section import Section
 
 section = Section("Latent space")
 
+_SMALLEST_SINGULAR = 1e-6
+"""Of the largest: smaller ones, such as 0, are drawn there on the logarithmic axis."""
 _PROBES = {
     "softmax": "linear probe",
     "mlp": "MLP",
@@ -129,6 +133,81 @@ def codes_3d(run: RunData, style: Style, title: str) -> Figure | None:
         axes.set_box_aspect(None, zoom=0.88)
     class_legend(figure, every, names, style)
     return figure
+
+
+def _of_dimensions(run: RunData) -> str:
+    by = "KL to the prior" if "kl_per_dim" in run.metrics else "variance"
+    parts = [f"The dimensions of the code in order of their {by} over the test images"]
+    if run.array("dims_correlation") is not None:
+        parts.append("the correlation between them, in the same order")
+    if run.array("dims_singular_values") is not None:
+        count = len(run.arrays["dims_singular_values"])
+        parts.append(
+            f"the singular values of the encoder's Jacobian at {count} test images, largest first "
+            "(line: median; band: all): how much the code moves per unit of change of the image, "
+            "along the directions that move it most"
+        )
+    return "; ".join(parts) + "."
+
+
+@section.figure("Code dimensions", _of_dimensions)
+def dimensions(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `dims_variance` (d,).
+
+    Further panels: `dims_correlation` (d, d) and `dims_singular_values` (n, ranks); with
+    `kl_per_dim` in the metrics, the KL takes the place of the variance.
+    """
+    variance = run.array("dims_variance")
+    if variance is None:
+        return None
+    kl = run.metrics.get("kl_per_dim")
+    values = variance if kl is None else np.array(kl, float)
+    order = np.argsort(-values, kind="stable")
+    correlation, singular = run.array("dims_correlation"), run.array("dims_singular_values")
+    panels = 1 + (correlation is not None) + (singular is not None)
+    columns = style.across(panels, 2.6)
+    rows = -(-panels // columns)
+    figure = style.figure(3.2 * columns, 2.9 * rows, title, run.label)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for unused in grid[panels:]:
+        unused.axis("off")
+    axes = grid.pop(0)
+    axes.stairs(values[order], np.arange(len(values) + 1) + 0.5, fill=True, color=style.color(0))
+    axes.set(xlabel="dimension, by rank", ylabel="variance" if kl is None else "KL (nats)", ylim=0)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.set_xlim(0.5, len(values) + 0.5)
+    if correlation is not None:
+        _correlation(grid.pop(0), correlation[np.ix_(order, order)], style)
+    if singular is not None:
+        _singular_values(grid.pop(0), singular, style)
+    return figure
+
+
+def _correlation(axes: Axes, values: np.ndarray, style: Style) -> None:
+    """A matrix (d, d) of correlations."""
+    ends = [style.color(4), style.face, style.color(0)]
+    colors = LinearSegmentedColormap.from_list("correlation", ends)
+    box = (0.5, len(values) + 0.5, len(values) + 0.5, 0.5)
+    shown = axes.imshow(values, cmap=colors, vmin=-1, vmax=1, extent=box)
+    axes.grid(visible=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.set(xlabel="dimension, by rank", ylabel="dimension, by rank")
+    bar = axes.figure.colorbar(shown, ax=axes, shrink=0.8, ticks=[-1, 0, 1])
+    bar.set_label("correlation")
+
+
+def _singular_values(axes: Axes, values: np.ndarray, style: Style) -> None:
+    """Singular values (n, ranks) of n images, the largest first."""
+    ranks = np.arange(1, values.shape[1] + 1)
+    shown = np.maximum(values, _SMALLEST_SINGULAR * max(values.max(), 1e-30))
+    low, middle, high = np.quantile(shown, (0, 0.5, 1), axis=0)
+    axes.fill_between(ranks, low, high, color=style.color(2), alpha=0.25, lw=0)
+    marks: dict[str, Any] = {"marker": "o", "ms": 3} if len(ranks) <= 30 else {}
+    axes.plot(ranks, middle, color=style.color(2), **marks)
+    log_y(axes)
+    axes.set(xlabel="rank", ylabel="singular value of ∂z/∂x")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
 
 
 @section.figure(

@@ -210,3 +210,32 @@ def latent_grid(run: RunData, style: Style, title: str) -> Figure | None:
         title=f"x: dimension {int(dims[0]) + 1}, y: dimension {int(dims[1]) + 1}",
     )
     return grid_figure(style, title, run.label, [block])
+
+
+def _one_by_one(run: RunData) -> str:
+    by = "KL to the prior, in nats" if "kl_per_dim" in run.metrics else "variance"
+    dims, values = run.array("traversals_dims"), run.array("traversals_values")
+    text = "Decoded codes in which one dimension varies and all others stay at their mean"
+    if values is not None:
+        text += f": from −{values[-1]:g} to {values[-1]:g} standard deviations"
+    text += f". One row per dimension, in order of its {by}, which stands beside it."
+    every = run.metrics.get("latent_dim", 0)
+    if dims is not None and len(dims) < every:
+        text += f" These are the first {len(dims)} of {every}."
+    return text
+
+
+@section.figure("Traversals of each dimension", _one_by_one)
+def traversals(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `traversals_images` (T, R, C, H, W), `_dims`, `_importance` (T,), `_values` (R,)."""
+    keys = ("images", "dims", "importance", "values")
+    images, dims, importance, values = (run.array(f"traversals_{key}") for key in keys)
+    if images is None or dims is None or importance is None or values is None:
+        return None
+    rows = zip(dims, importance, strict=True)
+    block = Block(
+        images,
+        row_labels=[f"dimension {dim + 1}: {value:.2g}" for dim, value in rows],
+        column_labels=[f"{value:.2g}".replace("-", "−") for value in values],
+    )
+    return grid_figure(style, title, run.label, [block])

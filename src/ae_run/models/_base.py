@@ -102,6 +102,14 @@ class Autoencoder(nn.Module):
         """Log p(x) in nats (B,), estimated with N samples; None if the model has no density."""
         return None
 
+    def kl_per_dimension(self, x: Tensor) -> Tensor | None:  # noqa: ARG002
+        """KL(q(z|x) ‖ p(z)) of each dimension in nats (B, d); None if the model has no prior."""
+        return None
+
+    def weights_penalty(self) -> Tensor | None:
+        """A norm of the weights that stands for that of the encoder's Jacobian; None without."""
+        return None
+
     def score_names(self) -> set[str]:
         """The names of the scores that `scores` returns."""
         return {"mse"}

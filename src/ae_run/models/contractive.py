@@ -103,6 +103,10 @@ class Model(Autoencoder):
             found["loss"] = found["mse"] + penalty
         return found
 
+    def weights_penalty(self) -> Tensor | None:
+        """See `Autoencoder`: the penalty `weights` of any dense trunk."""
+        return weights_penalty(self.encoder) if self._config.trunk == "dense" else None
+
     def score_names(self) -> set[str]:
         """See `Autoencoder`."""
         return {"mse", "loss"} if self._config.penalty == "weights" else {"mse"}

@@ -134,6 +134,10 @@ class Model(Autoencoder):
         names = {"mse", self._term, "kl", "nelbo", "nelbo_at_mean"}
         return names | ({"niwae"} if self._config.objective == "iwae" else set())
 
+    def kl_per_dimension(self, x: Tensor) -> Tensor:
+        """See `Autoencoder`."""
+        return kl_to_prior(*self.posterior(x))
+
     def sample(self, n: int, source: torch.Generator) -> Tensor:
         """See `Autoencoder`: codes from N(0, I)."""
         like = next(self.parameters())

@@ -118,6 +118,7 @@ def facts(run: RunData, folder: RunFolder) -> list[tuple[str, str]]:
         "device": device,
         "precision": of.get("precision"),
         "threads": threads,
+        "images": of.get("images"),
         "parameters": number(of["parameters"]) if "parameters" in of else None,
         "epochs": epochs if "epochs_done" in of else None,
         "training speed": f"{rate:,.0f} images/s" if isinstance(rate, int | float) else None,

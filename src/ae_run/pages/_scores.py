@@ -1,6 +1,6 @@
 """The scores on the page of a run: tiles and bars for the ones that matter, tables for all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ _SHORT = {
 }
 _IMAGE_SCORES = ("mse", "psnr_db", "ssim", "snr_db")
 _IN_NATS = ("nelbo", "niwae", "nelbo_at_mean", "bce", "nll", "kl", "log_likelihood")
+_ROLES = {"kl": ": the rate", "bce": ": the distortion", "nll": ": the distortion"}
 _BOUNDS = ("nelbo", "niwae", "log_likelihood")
 """Those among the headline scores."""
 
@@ -137,8 +138,11 @@ def _of(run: RunData, *path: str) -> Mapping[str, Any]:
 
 
 def _pca(run: RunData) -> str:
-    count = _of(run, "baseline", "pca").get("components") or run.metrics.get("latent_dim")
-    return f"PCA, {count} components" if count else "PCA"
+    pca = _of(run, "baseline", "pca")
+    count = pca.get("components") or run.metrics.get("latent_dim")
+    # Of all training images, unless these would have taken too long.
+    of = f" of {number(pca['images'])} images" if "images" in pca else ""
+    return f"PCA, {count} components{of}" if count else "PCA"
 
 
 def score_tables(run: RunData) -> list[Table]:
@@ -149,16 +153,18 @@ def score_tables(run: RunData) -> list[Table]:
         tables.append(_image_scores(run))
     if known := metrics.get("denoisers"):
         tables.append(_denoisers(known))
-    nats = [[SCORES[key][0], number(metrics[key])] for key in _IN_NATS if key in metrics]
-    if nats:
-        if "active_units" in metrics:
-            units = f"{metrics['active_units']} of {metrics['latent_dim']}"
-            nats.append(["active units (variance of the posterior mean > 0.01)", units])
+    if nats := [key for key in _IN_NATS if key in metrics]:
         note = f"Nats per image. {metrics.get('no_density', '')}".rstrip()
-        tables.append(Table("Likelihood", note, ["term", "test"], nats))
+        names = [f"{SCORES[key][0]}{_ROLES.get(key, '')}" for key in nats]
+        rows = [[name, number(metrics[key])] for name, key in zip(names, nats, strict=True)]
+        tables.append(Table("Likelihood", note, ["term", "test"], rows))
+    if rows := list(_of_codes(metrics)):
+        tables.append(Table("Codes", "Of the test images.", ["", "test"], rows))
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."
+        used = {_get(one, "n_train") for one in probe.values()} - {None}
+        note += "".join(f" Of {number(count)} training images." for count in used)
         tables.append(
             Table("Linear probe and k-NN on the codes", note, ["classifier", "accuracy"], rows)
         )
@@ -167,6 +173,27 @@ def score_tables(run: RunData) -> list[Table]:
     for key, curve in (metrics.get("robustness") or {}).items():
         tables.append(_robustness(key, curve))
     return tables
+
+
+def _of_codes(metrics: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Rows about the dimensions of the code and the encoder's Jacobian."""
+    of = f"of {metrics.get('latent_dim')}"
+    if "active_units" in metrics:
+        yield ["active units: variance above 0.01", f"{metrics['active_units']} {of}"]
+    if "dead_units" in metrics:
+        yield ["dead units: 0 for every training image", f"{metrics['dead_units']} {of}"]
+    latent = metrics.get("latent") or {}
+    if "correlation" in latent:
+        yield ["correlation of two dimensions, mean magnitude", number(latent["correlation"], 3)]
+    if jacobian := latent.get("jacobian"):
+        where = f"mean over {jacobian['n']} images"
+        values = jacobian["singular_values"]
+        yield [f"norm of the encoder's Jacobian, ‖∂z/∂x‖, {where}", number(jacobian["frobenius"])]
+        if "weights_penalty" in latent:
+            penalty = number(latent["weights_penalty"])
+            yield ["norm of the product of its weights, penalty=weights", penalty]
+        yield [f"its largest singular value, {where}", number(values[0])]
+        yield [f"its smallest, {where}", number(values[-1])]
 
 
 def _image_scores(run: RunData) -> Table:

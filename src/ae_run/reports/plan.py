@@ -28,6 +28,7 @@ _DECIDES_NOT = (
     ("data", "mirrors"),
     ("data", "download"),
     ("data", "suggested_steps"),
+    ("data", "memory"),
     ("train", "threads"),
     ("train", "replicas"),
     ("evaluate", "denoisers"),

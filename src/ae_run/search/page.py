@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ae_run import headline
+from ae_run.comparison import compare
 from ae_run.drawing.looks import DARK
 from ae_run.pages import render
 from ae_run.run_folder import RunFolder, write_bytes
@@ -135,7 +136,13 @@ def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, 
         ]
     trained = plan.options.refit.replace("+", " + ")
     page = f"{name}/report.html"
-    return {"page": page, "rows": rows, "trained": trained, "warning": warning}
+    return {
+        "page": page,
+        "rows": rows,
+        "trained": trained,
+        "warning": warning,
+        "compared": compare.PAGE if folder.has(compare.PAGE) else "",
+    }
 
 
 def _rows(folder: RunFolder, data: SearchData) -> tuple[list[str], list[list[Cell]]]:

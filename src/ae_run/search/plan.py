@@ -26,6 +26,7 @@ _ON_ONE_GPU = 4  # workers, with search.workers=auto
 _ELSEWHERE = (
     *("data.root", "data.download", "data.mirrors", "data.path", "train.threads"),
     "data.suggested_steps",  # gives train.epochs, which counts
+    "data.memory",
 )
 # Not part of how a model is trained, or the scores of trials would not be comparable.
 _FIXED = (

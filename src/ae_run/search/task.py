@@ -3,8 +3,10 @@
 from functools import partial
 
 from ae_run import data, faults
+from ae_run.comparison import compare, runs
 from ae_run.errors import Interrupted, UserError
 from ae_run.job import Job
+from ae_run.run_folder import RunFolder
 from ae_run.search import page, plan, refit, result, storage, study, workers
 from ae_run.search.plan import Plan
 from ae_run.training.interrupts import stop_requests
@@ -77,7 +79,15 @@ def _finish(search: Plan, queue: study.TrialQueue, seconds: float) -> None:
     facts, trials = result.finish(search, queue, seconds)
     if search.options.refit != "none":
         refit.refit(search, queue)
+        _compare_best(search.folder)
         page.write(search.folder, search, facts, trials)
+
+
+def _compare_best(folder: RunFolder) -> None:
+    """Compare the best runs of a search that went on and found a better one."""
+    found = runs.find([str(folder.file("refit"))])
+    if sum(run.is_scored for run in found) > 1:
+        compare.write(folder, found, f"The best runs of {folder.path.name}")
 
 
 def _check_fresh(search: Plan, queue: study.TrialQueue) -> None:

@@ -23,7 +23,7 @@ from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from ae_run import faults, processes
-from ae_run.data import Dataset, Part
+from ae_run.data import Dataset, Images, Part
 from ae_run.errors import AeRunError, Interrupted, OutOfMemory
 from ae_run.run_folder import RunFolder
 from ae_run.schema import Schema
@@ -33,9 +33,7 @@ from ae_run.search.storage import StorageLost
 
 DONE, STORAGE_LOST, BROKEN, LACKING = 0, 3, 4, 5
 """Exit codes."""
-_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
-_GREY = "grey.npy"
-_FACTS = ("class_names", "skipped", "twins", "fingerprint")
+_FACTS = ("class_names", "skipped", "twins", "fingerprint", "mean_pixel")
 
 
 class Order(Schema):
@@ -123,27 +121,30 @@ def without_test(dataset: Dataset) -> Dataset:
 
 
 def _none_of(part: Part) -> Part:
-    return Part(part.images[:0], part.labels[:0])
+    return part.select(slice(0))
 
 
 def save_images(dataset: Dataset, folder: Path) -> None:
     """Write a data set without its test split, for `load_images` in another process."""
-    for name in _ARRAYS:
-        split, _, what = name.partition("_")
-        np.save(folder / f"{name}.npy", getattr(getattr(dataset, split), what))
-    if dataset.grey is not None:
-        np.save(folder / _GREY, dataset.grey)
+    train, validation = dataset.train, dataset.validation
+    parts = {"train": train.images, "validation": validation.images, "grey": dataset.grey}
+    for name, images in parts.items():
+        if images is not None:
+            (folder / name).mkdir()
+            images.save(folder / name)
+    np.savez(folder / "labels.npz", train=train.labels, validation=validation.labels)
     facts = {name: getattr(dataset, name) for name in _FACTS}
     (folder / "dataset.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load_images(folder: Path) -> Dataset:
     """The data set that `save_images` wrote; all processes share one copy in memory."""
-    # Copy-on-write: torch.from_numpy needs a writable array.
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in _ARRAYS]
     facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    train, validation = Part(*arrays[:2]), Part(*arrays[2:])
-    grey = np.load(folder / _GREY, mmap_mode="c") if (folder / _GREY).exists() else None
+    with np.load(folder / "labels.npz") as labels:
+        train, validation = (
+            Part(Images.load(folder / name), labels[name]) for name in ("train", "validation")
+        )
+    grey = Images.load(folder / "grey") if (folder / "grey").exists() else None
     facts |= {name: tuple(facts[name]) for name in ("class_names", "skipped")}
     return Dataset(train, validation, _none_of(train), grey=grey, **facts)
 

@@ -82,6 +82,8 @@ class BatchedTraining:
         self.runs, self.settings = runs, first.config.train
         self.model: nn.Module = first.model
         self.images = TrainingImages(first.dataset, first.device, dtype)
+        for run in runs:
+            run.folder.update_json("run.json", images=self.images.where)
         self._progresses = [progress for progress, _ in saved]
         self.progress = self._progresses[0]
         self.epochs = known_epochs(self.settings)
@@ -91,7 +93,7 @@ class BatchedTraining:
         self._batched = BatchedStep(runs, self.images)
         if saved[0][1]:
             self._batched.load_optimizers([state["optimizer"] for _, state in saved])
-        self.step = on_graph(first, self._batched)
+        self.step = on_graph(first, self._batched, self.images)
         count, done = len(self.images) * len(runs), self.progress.stage_epoch
         self.bar: ProgressBar | None = ProgressBar(
             first.folder, f"{len(runs)} seeds", count, done, self.epochs
@@ -188,12 +190,13 @@ class BatchedStep:
             corrupt.generator.manual_seed(derive_seed(seed, "noise", epoch))
             draws.manual_seed(derive_seed(seed, "step", epoch))
             orders.append(batches(seed, epoch, self._images, size))
-        return [torch.stack(parts) for parts in zip(*orders, strict=True)]
+        order = [torch.stack(parts) for parts in zip(*orders, strict=True)]
+        self._images.announce(order)
+        return order
 
     def __call__(self, index: Tensor) -> Tensor:
         """See `Step`."""
-        flat = self._images.take(index.flatten())
-        target = flat.view(*index.shape, *flat.shape[1:])  # (R, B, C, H, W)
+        target = self._images.take(index)  # (R, B, C, H, W)
         if self._images.are_drawn:
             parts = zip(self._binarize, target, strict=True)
             target = torch.stack([binarize(part) for binarize, part in parts])

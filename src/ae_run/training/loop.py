@@ -72,6 +72,7 @@ class Training:
         self.model: nn.Module = run.model
         self.settings = run.config.train
         self.images = TrainingImages(run.dataset, run.device, dtype)
+        run.folder.update_json("run.json", images=self.images.where)
         self.progress, self._saved = checkpoints.load_resume(run.folder)
         self.epochs = 0
         """Epochs of the current stage."""
@@ -111,7 +112,8 @@ class Training:
             checkpoints.load_state(run.model, self._saved["model"])
             optimizers.load_state(optimizer, self._saved["optimizer"])
             self._saved = {}
-        return on_graph(run, Step(run.config, run.precision, stage, optimizer, self.images))
+        step = Step(run.config, run.precision, stage, optimizer, self.images)
+        return on_graph(run, step, self.images)
 
     def wants_more(self, stage: Stage) -> bool:
         """Whether the stage has epochs left, patience, and a loss that still falls."""
@@ -133,6 +135,7 @@ class Training:
 
         def pairs() -> Iterator[tuple[Tensor, Tensor]]:
             corrupt.generator.manual_seed(derive_seed(config.seed, "noise", epoch))
+            self.images.announce(order)
             binarize.start_epoch(config.seed, epoch)
             for index in order:
                 target = binarize(self.images.take(index))
@@ -194,9 +197,10 @@ def train_epoch(training: Epochs, step: AnyStep, stop: StopRequest) -> StepLosse
     return losses
 
 
-def on_graph(run: Run, step: AnyStep) -> AnyStep:
-    """The step, as a CUDA graph if the run is on CUDA and its optimizer can be captured."""
-    if run.device.type != "cuda" or run.config.train.optimizer not in optimizers.CAPTURABLE:
+def on_graph(run: Run, step: AnyStep, images: TrainingImages) -> AnyStep:
+    """The step, as a CUDA graph if its images are on CUDA and its optimizer can be captured."""
+    capturable = run.config.train.optimizer in optimizers.CAPTURABLE
+    if run.device.type != "cuda" or images.streamed or not capturable:
         return step
     return GraphStep(step, run.config.train.batch_size, run.folder.say)
 

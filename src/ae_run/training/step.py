@@ -98,7 +98,9 @@ class Step:
         self._corrupt.generator.manual_seed(derive_seed(self._seed, "noise", epoch))
         self._binarize.start_epoch(self._seed, epoch)
         torch.manual_seed(derive_seed(self._seed, "step", epoch))  # dropout and latent samples
-        return batches(self._seed, epoch, self._images, self._settings.batch_size)
+        order = batches(self._seed, epoch, self._images, self._settings.batch_size)
+        self._images.announce(order)
+        return order
 
     def __call__(self, index: Tensor) -> Tensor:
         """Learn from the images at these positions, int64 (B,).

@@ -11,7 +11,7 @@ from ae_run.data import Part
 from ae_run.images import DeviceImages, pairs
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
-from ae_run.randomness import derive_seed, image_keys
+from ae_run.randomness import derive_seed
 
 
 class Validator:
@@ -21,7 +21,7 @@ class Validator:
         self, config: Config, part: Part, device: torch.device, dtype: torch.dtype
     ) -> None:
         self._images = DeviceImages(part.images, device, dtype)
-        self._keys = image_keys(part.images).to(device)
+        self._keys = self._images.keys()
         self._corrupt = corruptions.of_split(config.corruption, self._images, self._keys)
         self._batch_size = config.evaluate.batch_size
         self._seed = config.seed

@@ -98,8 +98,8 @@
     button.type = "button";
     button.append(...header.childNodes);
     header.append(button);
-    const key = (row) => {
-      const cell = row.cells[column];
+    const key = (part) => {
+      const cell = (part.rows ? part.rows[0] : part).cells[column];
       return cell.dataset.value ?? cell.textContent;
     };
     button.addEventListener("click", () => {
@@ -112,7 +112,10 @@
         const difference = isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
         return down ? -difference : difference;
       };
-      table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
+      // Rows that belong together are a body of their own.
+      const bodies = [...table.tBodies];
+      if (bodies.length > 1) table.append(...bodies.sort(order));
+      else bodies[0].append(...[...bodies[0].rows].sort(order));
     });
   }));
 
