@@ -7,6 +7,7 @@ The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
     console             what is printed: -q, -v, colour, streams that are not UTF-8
+    own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
     run_folder          a run's files: locked, replaced in one step, marked as current
     saved_config        configs of older versions, upgraded
@@ -43,6 +44,7 @@ The rooms, in the order in which they may import each other:
     completion          tab completion for bash, zsh and fish
     arguments           what the user typed → Hydra's words
     api                 the program from Python: train, load, runs, search
+    testing             contract tests for a user's own components
     cli                 argv → Hydra → job → task → exit code
 """
 

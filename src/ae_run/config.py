@@ -74,7 +74,7 @@ def _search(value: object) -> object:
 
 
 PLAIN_TASK = {"task": "train"} | dict.fromkeys(
-    ("worker", "run_dir", "resume", "run", "runs", "search")
+    ("worker", "run_dir", "resume", "run", "runs", "code", "search")
 )
 """Root keys that belong to a command, not to a run, with the values that run folders save."""
 
@@ -95,6 +95,7 @@ class Config(Schema):
     resume: str | None
     run: str | None
     runs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
+    code: Annotated[tuple[str, ...], Field(strict=False)] | None
     data: AnyData
     corruption: AnyCorruption
     model: AnyModel

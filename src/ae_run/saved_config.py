@@ -37,7 +37,8 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
             group = group.get(part) if isinstance(group, dict) else None
         if isinstance(group, dict):
             group.update({key: value for key, value in keys.items() if key not in group})
-    config = copy.deepcopy(_AT_ROOT) | config
+    # What a run folder says of code must never decide what is imported.
+    config = copy.deepcopy(_AT_ROOT) | config | {"code": None}
     data = config.get("data")
     if isinstance(data, dict) and "suggested_epochs" in data:
         # Such a config has a number of epochs, so that no suggestion counts.

@@ -73,13 +73,14 @@ def evaluate(job: Job) -> None:
     from ae_run.evaluation.earlier import Earlier
     from ae_run.scoring import score, score_seeds
     from ae_run.training import checkpoints
-    from ae_run.training.run import check_fingerprint
+    from ae_run.training.run import check_fingerprint, say_of_code
 
     config, folder, phases = job.config, _folder(job), Phases()
     device = devices.resolve(config.device)
     with phases("data"):
         dataset = data.load(config.data)
     check_fingerprint(folder, dataset)
+    say_of_code(folder, config)
     if (threads := folder.read_json("run.json").get("threads")) is not None:
         torch.set_num_threads(threads)
     model = models.build(config.model, dataset.image_shape)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ae_run import devices, models
+from ae_run import components, devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.errors import UserError
@@ -101,11 +101,22 @@ def start(
         "versions": _versions(),
         "git_revision": _git_revision(),
     }
+    if code := components.digests(config.dump()):
+        facts["code"] = code
+    say_of_code(folder, config)
     folder.write_json("run.json", known | facts)
     where = f"{facts['device_name']}, {chosen}"
     folder.say(f"{facts['label']}: {facts['parameters']:,} parameters on {where}")
     folder.say(_data_line(dataset))
     return run
+
+
+def say_of_code(folder: RunFolder, config: Config) -> None:
+    """Say which of the user's own code has changed since the run was started."""
+    known = folder.read_json("run.json").get("code", {}) if folder.has("run.json") else {}
+    for name, digest in components.digests(config.dump()).items():
+        if known.get(name, digest) != digest:
+            folder.say(f"code={name} has changed since the run was started")
 
 
 def _data_line(dataset: Dataset) -> str:
