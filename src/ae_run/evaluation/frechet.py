@@ -184,7 +184,7 @@ def frechet(
 
     prior = prior_codes(model, n, seed)
     codes = prior if prior is not None else gaussian_codes(train_codes().z, n, seed)
-    samples = DeviceImages(Decoder(model, _AT_ONCE)(codes), images.device)
+    samples = torch.from_numpy(Decoder(model, _AT_ONCE)(codes)).to(images.device).float() / 255
     components = torch.cat([pca.encode(x).cpu() for x in train.batches(_AT_ONCE)])
     from_pca = pca.decode(gaussian_codes(components, n, seed).to(images.device)).clamp(0, 1)
     from_pca = from_pca.reshape(n, *dataset.image_shape)
@@ -195,7 +195,7 @@ def frechet(
     return {
         "n": n,
         "samples_from": "codes" if prior is None else "prior",
-        "samples": to_test(_first(samples, n)),
+        "samples": to_test(torch.split(samples, _AT_ONCE)),
         "validation": to_test(_first(validation, n)) if len(validation) else None,
         "pca": to_test(torch.split(from_pca, _AT_ONCE)),
         "accuracy": classifier.accuracy,

@@ -22,7 +22,7 @@ def of_samples(
     """
     means: dict[str, float] = {}
     arrays: dict[str, np.ndarray] = {}
-    drawn = DeviceImages(samples, test.device).slice(0, len(samples))
+    drawn = torch.from_numpy(samples).to(test.device).float() / 255
     for kind, images in {"samples": drawn, "test": test.slice(0, len(samples))}.items():
         found, errors = nearest(images, train)
         means[kind] = float(errors.mean())
