@@ -5,14 +5,10 @@ sets and that training changes, and a loss that takes a gradient of its own.
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 from command_line import FAST, run_process
-
-import ae_run
 
 pytestmark = pytest.mark.slow
 
@@ -77,27 +73,19 @@ YAML = "# odd\nname: odd\nlatent_dim: 4\nslope: 0.01\n"
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Run a copy of the program that has the model."""
-    package = tmp_path / "src" / "ae_run"
-    shutil.copytree(Path(ae_run.__file__).parent, package)
-    shutil.copytree(ae_run_conf(), package / "conf", dirs_exist_ok=True)
-    (package / "models" / "odd.py").write_text(MODEL)
-    (package / "conf" / "model" / "odd.yaml").write_text(YAML)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "src")]))
+def command(tmp_path: Path):
+    """Run the program with a folder that has the model."""
+    (tmp_path / "mine/models").mkdir(parents=True)
+    (tmp_path / "mine/conf/model").mkdir(parents=True)
+    (tmp_path / "mine/models/odd.py").write_text(MODEL)
+    (tmp_path / "mine/conf/model/odd.yaml").write_text(YAML)
 
     def run(*args: str) -> str:
-        done = run_process(["-m", "ae_run", *args])
+        done = run_process(["-m", "ae_run", *args, "code=mine"])
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
-
-
-def ae_run_conf() -> Path:
-    from ae_run.components import conf_dir
-
-    return conf_dir()
 
 
 def test_trains_resumes_replicates_evaluates_and_searches(command, tmp_path):
@@ -120,7 +108,7 @@ def test_trains_resumes_replicates_evaluates_and_searches(command, tmp_path):
         *fast,
         "train.epochs=2",
         "search.n_trials=3",
-        "search.workers=1",
+        "search.workers=2",
         "search.name=s",
         "search.space=[model.slope=log(1e-4,1e-1)]",
     )

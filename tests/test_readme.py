@@ -1,22 +1,17 @@
 """What the README and docs/ print can be typed, and what they point to exists."""
 
 import json
-import os
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 from command_line import FAST, run_process
 
-import ae_run
-from ae_run.components import conf_dir
-
 ROOT = Path(__file__).parent.parent
 README, EXTENDING = ROOT / "README.md", ROOT / "docs" / "extending.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
-PLACEHOLDERS = ("=…", "RUN_DIR", "<", "my_conf", "-sc ")
+PLACEHOLDERS = ("=…", "RUN_DIR", "<", "my_conf", "my_code", "my_package", "-sc ")
 
 
 def text(page: Path) -> str:
@@ -48,9 +43,9 @@ LINKS = sorted(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_composes(command, cli):
-    extra = ("-m", "--cfg", "job", "--help", "--resolve")
+    extra = ("-m", "--cfg", "job", "hydra", "--help", "--resolve")
     args = [arg for arg in shlex.split(command)[1:] if arg not in extra]
-    single = [arg.partition(",")[0] if "-m" in command else arg for arg in args]
+    single = [re.sub(r",.*|range\(.*", "", arg) if "-m" in command else arg for arg in args]
     result = cli("--help", *args) if "--help" in command else cli("--cfg", "job", *single)
     assert result.code == 0, result.err
 
@@ -89,19 +84,14 @@ def test_the_python_example_prints_scores(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_examples_of_own_components_run(tmp_path, monkeypatch):
-    package = tmp_path / "src" / "ae_run"
-    shutil.copytree(Path(ae_run.__file__).parent, package)
-    shutil.copytree(conf_dir(), package / "conf", dirs_exist_ok=True)
-    places = {"src/": tmp_path, "conf/": package, "my_conf/": tmp_path}
-    pattern = r"`((src/|conf/|my_conf/)\S+)`(?:(?!\n\n).)*:\n\n```\w+\n(.*?)```"
+def test_the_examples_of_own_components_run(tmp_path):
+    pattern = r"`(my_\w+/\S+)`(?:(?!\n\n).)*:\n\n```\w+\n(.*?)```"
     written = re.findall(pattern, text(EXTENDING), re.DOTALL)
     assert len(written) == 5
-    for name, place, content in written:
-        path = places[place] / name
+    for name, content in written:
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "src")]))
     lines = [line for block in blocks(EXTENDING, "sh") for line in block.splitlines()]
     assert len(lines) == 3
     for number, line in enumerate(lines):
@@ -109,6 +99,9 @@ def test_the_examples_of_own_components_run(tmp_path, monkeypatch):
         done = run_process(["-m", "ae_run", *args])
         assert done.returncode == 0, done.stderr
         assert (tmp_path / f"run{number}" / "report.html").is_file()
+    checks = next(block for block in blocks(EXTENDING, "python") if "check_model" in block)
+    done = run_process(["-c", f"{checks}\ntest_my_components()"])
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_numbers_of_the_reports_are_those_of_the_committed_pages():

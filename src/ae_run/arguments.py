@@ -41,7 +41,7 @@ PATH_KEYS = (
 )
 """Their values are files and folders, and taken as they are typed."""
 _TEXT_KEYS = ("name", "notes")
-_LIST_KEYS = ("runs", "tags")
+_LIST_KEYS = ("runs", "tags", "code")
 """Their values may be given without brackets, and `runs` several times."""
 
 
@@ -57,7 +57,8 @@ def flag_value(args: Sequence[str], place: int) -> str | None:
 def words_of_help(args: Sequence[str]) -> list[str]:
     """What help is asked on: the words that are neither flags nor their values."""
     values = [i + 1 for i, arg in enumerate(args) if arg in (*_CONFIG_DIR, *FLAG_VALUES, *_PACKAGE)]
-    return [arg for i, arg in enumerate(args) if i not in values and not arg.startswith("-")]
+    words = (arg for i, arg in enumerate(args) if i not in values and not arg.startswith("-"))
+    return [word for word in words if not word.startswith("code=")]
 
 
 def config_dirs(args: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -80,6 +81,26 @@ def config_dirs(args: Sequence[str]) -> tuple[list[str], list[Path]]:
         )
         found.append(path)
     return args, found
+
+
+def own_code(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments, and the code that they name.
+
+    `model=my_package.my_net` is `code=my_package model=my_net`.
+    """
+    found, rest = [], []
+    for arg in args:
+        plus, key, value = _parts(arg)
+        dotted = re.fullmatch(r"([A-Za-z_]\w*)\.(\w+)", value or "")
+        if key == "code" and value and value != "null":
+            found += _items(value)
+            continue
+        if key in components.PACKAGES and dotted:
+            found.append(dotted[1])
+            arg = f"{plus}{key}={dotted[2]}"
+        rest.append(arg)
+    found = list(dict.fromkeys(found))
+    return [*rest, *([f"code=[{','.join(found)}]"] if found else [])], found
 
 
 def check_flags(args: Sequence[str]) -> None:

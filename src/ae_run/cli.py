@@ -8,7 +8,7 @@ Nothing here imports torch; the tasks do.
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,12 @@ def _run(args: Sequence[str]) -> int:
         print(completion.run(args))
         return 0
     args, extra = arguments.config_dirs(args)
+    args, code = arguments.own_code(args)
+    with components.using(code):
+        return _run_with(args, extra)
+
+
+def _run_with(args: list[str], extra: Sequence[Path]) -> int:
     if {*args} & {*arguments.HELP}:
         words = arguments.words_of_help(args)
         print(key_help.text(words, extra) if words else help_page.text(version("ae-run"), extra))
@@ -109,7 +115,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
         version_base="1.3", config_path=str(components.conf_dir()), config_name="config"
     )(job)
     sweep = Sweep(args) if {"-m", "--multirun"} & set(args) else None
-    with _environment([*args, *(sweep.args if sweep else ())]):
+    with _environment([*args, *components.search_path(), *(sweep.args if sweep else ())]):
         try:
             decorated()
         except (HydraException, OmegaConfBaseException) as error:
@@ -150,7 +156,7 @@ def _job(cfg: "DictConfig") -> int:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from ae_run.job import job_for
+    from ae_run.job import job_for, own_code_of
     from ae_run.sweep import recorded
 
     hydra_config = HydraConfig.get()
@@ -166,9 +172,12 @@ def _job(cfg: "DictConfig") -> int:
         if not isinstance(name, str) or name not in TASKS:
             raise UserError(messages.unknown(f"task={name}", str(name), TASKS, "task"))
         task = TASKS[name]
-        with recorded(hydra_config, raw) if sweep else nullcontext():
-            job = job_for(task, raw, overrides, choices)
-            task.run(job)
+        with ExitStack() as stack:
+            if sweep:
+                stack.enter_context(recorded(hydra_config, raw))
+            # A launcher may have started this job in another process.
+            stack.enter_context(components.using(own_code_of(raw, overrides)))
+            task.run(job_for(task, raw, overrides, choices))
     except Interrupted as stop:
         code = _report(stop)
         if sweep:

@@ -65,7 +65,7 @@ _UNINSTALL = {
     "fish": "complete -e -c ae-run; functions -e __ae_run",
 }
 _INTERNAL = ("worker",)
-_FOLDERS = ("run", "runs", "resume", "run_dir", "train.init_from")
+_FOLDERS = ("code", "run", "runs", "resume", "run_dir", "train.init_from")
 
 
 def run(args: Sequence[str]) -> str:
@@ -103,6 +103,12 @@ def words(line: str) -> list[str]:
     if last in ("--config-dir", "-cd"):
         return _paths(word, folders=True)
     args, extra = arguments.config_dirs(before)
+    args, code = arguments.own_code(args)
+    with components.using(code):
+        return _words(word, last, args, extra)
+
+
+def _words(word: str, last: str, args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     if word.startswith("--config-dir="):
         found = _after("--config-dir=", _paths(word.partition("=")[2], folders=True))
     elif last in arguments.FLAG_VALUES:
@@ -156,7 +162,7 @@ def _names(word: str, before: Sequence[str], extra: Sequence[Path]) -> Iterator[
 def _values(word: str, before: Sequence[str], extra: Sequence[Path]) -> list[str]:
     """The values of a key, or options of a group; after a comma, the next one."""
     key, _, value = word.partition("=")
-    if key in (*arguments.PATH_KEYS, "runs"):
+    if key in (*arguments.PATH_KEYS, "runs", "code"):
         return _after(f"{key}=", _paths(value, folders=key in _FOLDERS))
     if key == "task":
         choices = list(TASKS)

@@ -24,9 +24,10 @@ def composed(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    words = [*overrides, *components.search_path()]
     try:
         with hydra.initialize_config_dir(str(components.conf_dir()), version_base="1.3"):
-            whole = hydra.compose("config", list(overrides), return_hydra_config=True)
+            whole = hydra.compose("config", words, return_hydra_config=True)
             choices = {str(k): str(v) for k, v in whole.hydra.runtime.choices.items()}
             keys = [str(key) for key in whole if key != "hydra"]
             raw: Any = OmegaConf.to_container(OmegaConf.masked_copy(whole, keys), resolve=True)

@@ -21,6 +21,7 @@ from ae_run.components import PACKAGES
 from ae_run.errors import UserError
 from ae_run.evaluation_config import EvaluateConfig
 from ae_run.schema import (
+    ONE_OR_SEVERAL,
     AnyCorruption,
     AnyData,
     AnyModel,
@@ -61,6 +62,7 @@ class TrainConfig(Schema):
     plateau: PlateauConfig | None
     snapshot_every: Positive | None
     replicas: Positive
+    loggers: Annotated[tuple[str, ...], Field(strict=False), ONE_OR_SEVERAL] | None
     init_from: str | None
 
 
@@ -74,7 +76,7 @@ def _search(value: object) -> object:
 
 
 PLAIN_TASK = {"task": "train"} | dict.fromkeys(
-    ("worker", "run_dir", "resume", "run", "runs", "search")
+    ("worker", "run_dir", "resume", "run", "runs", "code", "search")
 )
 """Root keys that belong to a command, not to a run, with the values that run folders save."""
 
@@ -95,6 +97,7 @@ class Config(Schema):
     resume: str | None
     run: str | None
     runs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
+    code: Annotated[tuple[str, ...], Field(strict=False)] | None
     data: AnyData
     corruption: AnyCorruption
     model: AnyModel

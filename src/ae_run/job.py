@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ae_run import components
 from ae_run.components import PACKAGES
 from ae_run.config import PLAIN_TASK, Config, validate
 from ae_run.errors import UserError
@@ -56,6 +57,8 @@ def job_for(
         folder = RunFolder.open(str(raw[key]), key)
         if task.may_change is not None:
             raw = _existing(folder, raw, overrides, task.may_change, key)
+            if task.checks_components:
+                refuse_foreign(folder, raw, key)
             label = folder.path.parent.name
     elif task.needs_run:
         raise UserError(f"task={name}: needs a run folder: {key}=RUN_DIR")
@@ -63,6 +66,36 @@ def job_for(
     if label is None:
         label = f"{choices.get('data', config.data.name)}-{choices.get('model', config.model.name)}"
     return Job(config, list(overrides), label, folder, choices)
+
+
+def own_code_of(raw: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
+    """The user's own code that a job may import.
+
+    Raises:
+        UserError: a file names it, not the command.
+    """
+    code = raw.get("code") or []
+    if code and not any(_key(line) == "code" for line in overrides):
+        raise UserError(f"code={code}: is taken from the command line only, not from a file")
+    return [code] if isinstance(code, str) else [str(one) for one in code]
+
+
+def refuse_foreign(folder: RunFolder, saved: Mapping[str, Any], key: str) -> None:
+    """Refuse a run whose components are somebody's own code, unless `code=` names it.
+
+    Raises:
+        UserError: says which component, and what to add.
+    """
+    for group in PACKAGES:
+        name = (saved.get(group) or {}).get("name")
+        if not isinstance(name, str) or name in components.files(group):
+            continue  # what is no name at all is refused with the other values
+        known = folder.read_json("run.json").get("code") if folder.has("run.json") else None
+        own = ",".join(known) if known else "FOLDER"
+        raise UserError(
+            f"{key}={folder.path}: its {group}, {name}, is not part of ae-run, and code is never "
+            f"imported because a run folder names it; if you trust it, add code={own}"
+        )
 
 
 def _refuse_search(overrides: Sequence[str]) -> None:
@@ -95,9 +128,9 @@ def _existing(
 ) -> dict[str, Any]:
     """The folder's config with the explicit overrides applied."""
     saved = folder.read_config()
-    schedule = saved["train"]["schedule"]
+    schedule = (saved.get("train") or {}).get("schedule")
     for path in map(_key, overrides):
-        if path in ("task", run_key):
+        if path in ("task", "code", run_key):
             continue
         if path == "train.epochs" and path in may_change and schedule != "constant":
             raise UserError(
@@ -111,7 +144,8 @@ def _existing(
                 f"{path}: cannot change for {run_key}={raw[run_key]}; may change: {may}"
             )
         _copy(raw, saved, path.split("."))
-    return saved | PLAIN_TASK | {"task": raw["task"], run_key: str(folder.path)}
+    mine = {"task": raw["task"], "code": raw.get("code"), run_key: str(folder.path)}
+    return saved | PLAIN_TASK | mine
 
 
 def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:

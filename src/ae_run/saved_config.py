@@ -11,9 +11,9 @@ from typing import Any
 _AT_ROOT: dict[str, Any] = {"name": None, "tags": [], "notes": None, "runs": None}
 _ADDED: dict[str, dict[str, Any]] = {
     "data": {"binarize": "none", "memory": None},
-    "train": {"plateau": None, "init_from": None},
+    "train": {"plateau": None, "init_from": None, "loggers": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
-    "evaluate": {"denoisers": None},
+    "evaluate": {"frechet": None, "denoisers": None},
     "evaluate.latent": {"spread_steps": []},
     "evaluate.convergence": {"marks": []},
     "evaluate.probe": {
@@ -37,7 +37,8 @@ def upgraded(saved: Mapping[str, Any]) -> dict[str, Any]:
             group = group.get(part) if isinstance(group, dict) else None
         if isinstance(group, dict):
             group.update({key: value for key, value in keys.items() if key not in group})
-    config = copy.deepcopy(_AT_ROOT) | config
+    # What a run folder says of code must never decide what is imported.
+    config = copy.deepcopy(_AT_ROOT) | config | {"code": None}
     data = config.get("data")
     if isinstance(data, dict) and "suggested_epochs" in data:
         # Such a config has a number of epochs, so that no suggestion counts.

@@ -19,6 +19,7 @@ from pydantic import (
 
 from ae_run import components
 from ae_run.errors import UserError
+from ae_run.own_code import line_of
 
 
 class Schema(BaseModel):
@@ -127,6 +128,10 @@ def _component(group: str) -> BeforeValidator:
             module = components.module(group, name)
         except UserError as error:
             raise ValueError(str(error)) from None
+        base = _BASES[group]
+        if not (isinstance(module.Config, type) and issubclass(module.Config, base)):
+            where = f"{module.__file__}:{line_of(module.Config)}"
+            raise ValueError(f"{where}: Config must be an ae_run.schema.{base.__name__}")
         return module.Config.model_validate(dict(value))
 
     return BeforeValidator(validate)

@@ -100,7 +100,7 @@ def test_several_seeds_of_one_run_count_as_seeds(make):
 def test_one_run_alone_and_runs_without_scores_have_a_page(cli, make):
     make("conv", "outputs/a")
     assert cli("task=compare", "run_dir=one").code == 0
-    assert 'class="card pair"' not in html("one")
+    assert 'class="card versus"' not in html("one")
     (Path("outputs/a") / "metrics.json").unlink()
     assert cli("task=compare", "run_dir=none").code == 0
     assert "no scores on test" in html("none")

@@ -34,7 +34,7 @@ addEventListener("load", async () => {
   seen.folded = all(".member").map((row) => row.hidden);
   $(".unfold").click();
   seen.open = all(".member").map((row) => row.hidden);
-  const select = all(".pair select");
+  const select = all(".versus select");
   seen.two = $(".verdict").textContent;
   select[1].value = select[1].options.length - 1;
   select[1].dispatchEvent(new Event("change"));
@@ -49,10 +49,10 @@ addEventListener("load", async () => {
   seen.filtered = rows().length;
   seen.told = $("#shown").textContent;
   seen.lines = all(".curves path").filter((one) => one.style.display !== "none").length;
-  seen.strips = all(".strip[data-run]").filter((one) => !one.hidden).length;
+  seen.strips = all(".lane[data-run]").filter((one) => !one.hidden).length;
   find.value = "";
   find.dispatchEvent(new Event("input"));
-  $(".legend button").click();
+  $(".picks button").click();
   seen.one = all(".curves path").filter((one) => one.style.display !== "none").length;
   seen.wide = document.documentElement.scrollWidth - innerWidth;
   document.title = JSON.stringify(seen);

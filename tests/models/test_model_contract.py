@@ -1,94 +1,25 @@
 """What every model must do, whatever the images: a new YAML file is tested unasked."""
 
-import copy
 from typing import cast
 
 import pytest
-import safetensors.torch
 import torch
 from model_helpers import CHOICES, SHAPES, build, config, digits, train
 
 from ae_run import models
-from ae_run.models import LossTerms
+from ae_run.testing import models as contract
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("choice", CHOICES)
 def test_two_steps_of_every_stage_on_every_kind_of_image(choice, shape):
-    model = build(choice, shape).train()
-    x = torch.rand(3, *shape)
-    for stage in model.stages():
-        assert all(torch.isfinite(torch.tensor(train(stage, x, 2))))
-    model.eval()
-    with torch.no_grad():
-        codes = model.encode(x)
-        assert codes.shape == (3, config(choice).model.latent_dim) == (3, model.latent_dim)
-        for images in (model.decode(codes), model.reconstruct(x)):
-            assert images.shape == x.shape
-            assert images.min() >= 0
-            assert images.max() <= 1
-        scores = model.scores(x, x)
-    assert set(scores) == model.score_names()
-    assert model.monitor in scores
-    assert all(value.shape == (3,) and value.isfinite().all() for value in scores.values())
+    contract.trains_and_keeps_shapes(config(choice).model, shape)
 
 
+@pytest.mark.parametrize("check", contract.CHECKS[1:], ids=lambda check: check.__name__)
 @pytest.mark.parametrize("choice", CHOICES)
-def test_the_last_stage_gives_per_image_losses_with_gradients(choice):
-    model, x = build(choice).train(), torch.rand(4, 1, 28, 28)
-    *_, stage = model.stages()
-    losses = stage.loss(x, x)
-    assert isinstance(losses, LossTerms)
-    assert losses.total.shape == (4,)
-    assert all(value.shape == (4,) for value in losses.terms.values())
-    if stage.solve is None:
-        losses.total.mean().backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in stage.parameters)
-
-
-@pytest.mark.parametrize("choice", CHOICES)
-def test_a_file_of_weights_gives_the_same_model_back(choice):
-    model, x = build(choice), digits(5)
-    for stage in model.stages():
-        train(stage, x, 1)
-    # Refuses tensors that share memory.
-    content = safetensors.torch.save(model.state_dict())
-    other = build(choice, seed=1)
-    other.load_state_dict(safetensors.torch.load(content))
-    for key, value in other.state_dict().items():
-        assert torch.equal(value, model.state_dict()[key]), key
-    with torch.no_grad():
-        assert torch.equal(other.eval().reconstruct(x), model.eval().reconstruct(x))
-
-
-@pytest.mark.parametrize("choice", CHOICES)
-def test_reconstructing_is_encoding_and_decoding_and_repeats(choice):
-    model, x = build(choice), digits(5)
-    for stage in model.stages():
-        train(stage, x, 1)
-    model.eval()
-    with torch.no_grad():
-        assert torch.equal(model.reconstruct(x), model.reconstruct(x))
-        torch.testing.assert_close(model.reconstruct(x), model.decode(model.encode(x)))
-
-
-@pytest.mark.parametrize("choice", CHOICES)
-def test_a_model_runs_in_float64_and_as_a_copy(choice):
-    model = copy.deepcopy(build(choice)).double()
-    x = torch.rand(2, 1, 28, 28, dtype=torch.float64)
-    for stage in model.stages():
-        train(stage, x, 1)
-        assert stage.loss(x, x).total.dtype == torch.float64
-
-
-@pytest.mark.parametrize("choice", CHOICES)
-def test_a_model_trains_under_bfloat16_autocast_with_losses_in_float32(choice):
-    model, x = build(choice), torch.rand(3, 1, 28, 28)
-    for stage in model.stages():
-        with torch.autocast("cpu", torch.bfloat16):
-            losses = stage.loss(x, x)
-        assert {value.dtype for value in [*losses.terms.values(), losses.total]} == {torch.float32}
-        losses.total.mean().backward()
+def test_a_model_keeps_its_contract(choice, check):
+    check(config(choice).model, (1, 28, 28))
 
 
 DIM = [

@@ -9,13 +9,15 @@ process is left as it was (`process_state`).
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ae_run.api import _arrays, _commands, _find
+from ae_run.api import _arrays, _commands
 from ae_run.api.run import Run
 from ae_run.api.search import Search
+from ae_run.comparison.runs import find
 
 __all__ = ["Run", "Search", "load", "runs", "search", "train"]
 
@@ -51,7 +53,8 @@ def train(
         KeyboardInterrupt: Ctrl-C; the run can be resumed.
     """
     given = _arrays.saved(images, labels, test_images, test_labels)
-    return Run(_commands.execute("train", [*_commands.words(overrides), *given], verbose))
+    folder, code = _commands.execute("train", [*_commands.words(overrides), *given], verbose)
+    return Run(folder, code)
 
 
 def load(run_dir: str | os.PathLike[str], *overrides: Override) -> Run:
@@ -68,12 +71,19 @@ def load(run_dir: str | os.PathLike[str], *overrides: Override) -> Run:
 
 
 def runs(folder: str | os.PathLike[str] = "outputs") -> list[Run]:
-    """The runs below a folder, sorted by path.
+    """The runs below a folder, the oldest first.
 
     Of a search only the best run, trained again, is listed, not its trials. Folders that cannot
     be read are left out with a warning.
+
+    Raises:
+        UserError: no such folder, or it holds no run.
     """
-    return [Run(found) for found in _find.run_folders(Path(folder).expanduser())]
+    found = find([str(folder)])
+    for one in found:
+        if one.status == "broken":
+            warnings.warn(f"left out: {one.reason}", stacklevel=2)
+    return [Run(one.folder) for one in found if one.status != "broken"]
 
 
 def search(
@@ -94,4 +104,5 @@ def search(
         KeyboardInterrupt: Ctrl-C; the search can be resumed.
     """
     given = _arrays.saved(images, labels, test_images, test_labels)
-    return Search(_commands.execute("search", [*_commands.words(overrides), *given], verbose))
+    plan, code = _commands.execute("search", [*_commands.words(overrides), *given], verbose)
+    return Search(plan, code)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ae_run import arguments, composition, console, process_state
+from ae_run import arguments, components, composition, console, process_state
 from ae_run.api.run import Run
 from ae_run.errors import Interrupted, UserError
-from ae_run.job import Job, job_for
+from ae_run.job import Job, job_for, refuse_foreign
+from ae_run.own_code import Code
 from ae_run.run_folder import RunFolder
 from ae_run.task_table import TASKS
 
@@ -58,25 +59,36 @@ def _spelled(key: str, value: object) -> str:
     raise UserError(f"{key}: a {type(value).__name__} is no value of a config")
 
 
-def execute(task: str, given: Sequence[str], verbose: bool) -> Any:
-    """Run a task on overrides; return what its function returns."""
-    with _quiet(verbose), arguments.storage_password(given) as safe:
-        return TASKS[task].run(_job(task, safe))
+def execute(task: str, given: Sequence[str], verbose: bool) -> tuple[Any, tuple[Code, ...]]:
+    """Run a task on overrides; return what its function returns, and the own code it used."""
+    with _quiet(verbose), arguments.storage_password(given) as safe, _own_code(safe) as typed:
+        return TASKS[task].run(_job(task, typed)), components.in_use()
 
 
 def opened(run_dir: str, given: Sequence[str]) -> Run:
     """A run, with its config changed by overrides."""
     if not given:
-        return Run(RunFolder.open(run_dir, "run"))
-    job = _job("evaluate", [f"run={run_dir}", *given])
-    assert job.folder is not None
-    return Run(job.folder, job.config)
+        folder = RunFolder.open(run_dir, "run")
+        refuse_foreign(folder, folder.read_config(), "run")
+        return Run(folder)
+    with _own_code([f"run={run_dir}", *given]) as typed:
+        job = _job("evaluate", typed)
+        assert job.folder is not None
+        return Run(job.folder, components.in_use(), job.config)
 
 
 def _job(task: str, given: Sequence[str]) -> Job:
     typed = [*given, *([] if task == "train" else [f"task={task}"])]
     raw, choices = composition.composed(*arguments.normalize(typed, ()))
     return job_for(TASKS[task], raw, typed, choices)
+
+
+@contextmanager
+def _own_code(given: Sequence[str]) -> Iterator[list[str]]:
+    """Use the code that overrides name; the overrides as normalized."""
+    typed, code = arguments.own_code(given)
+    with components.using(code):
+        yield typed
 
 
 @contextmanager

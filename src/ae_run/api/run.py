@@ -1,16 +1,18 @@
 """A run in Python: its scores and files, and its model to encode, decode and sample with."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ae_run import components, process_state
 from ae_run import config as configs
-from ae_run import process_state
 from ae_run.config import Config
 from ae_run.data import Dataset
+from ae_run.own_code import Code
 from ae_run.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -32,8 +34,10 @@ class Run:
     gradients are kept; for these use `model`, which is a module like any other.
     """
 
-    def __init__(self, folder: RunFolder, config: Config | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: RunFolder, code: tuple[Code, ...] = (), config: Config | None = None
+    ) -> None:
+        self._folder, self._code = folder, code
         if config is not None:
             self.config = config
 
@@ -45,12 +49,15 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """The validated config: `run.config.model.latent_dim`."""
-        return configs.validate(self._folder.read_config())
+        with self._own_code():
+            return configs.validate(self._folder.read_config())
 
     @property
     def status(self) -> str:
         """`running`, `finished`, `interrupted` or `failed`."""
-        return str(self._folder.read_json("run.json").get("status", "interrupted"))
+        from ae_run.comparison import runs
+
+        return runs.read(self.path).status
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -95,7 +102,7 @@ class Run:
         from ae_run import data
         from ae_run.training.run import check_fingerprint
 
-        with process_state.kept():
+        with process_state.kept(), self._own_code():
             dataset = data.load(self.config.data)
         check_fingerprint(self._folder, dataset)
         return dataset
@@ -115,7 +122,7 @@ class Run:
         from ae_run.training import checkpoints
 
         shape = self._folder.read_json("run.json")["data"]["image_shape"]
-        with process_state.kept():
+        with process_state.kept(), self._own_code():
             model = models.build(self.config.model, tuple(shape))
         checkpoints.load_weights(self._folder, model)
         # As evaluation lays it out, so that the numbers are the same.
@@ -180,6 +187,9 @@ class Run:
 
         x, one = _arrays.images(images, self.model.image_shape)
         return _arrays.apply(images, x, one, function, self.device)
+
+    def _own_code(self) -> AbstractContextManager[object]:
+        return components.using([code.given for code in self._code])
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.status})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ae_run.api.run import Run, columns
+from ae_run.own_code import Code
 from ae_run.run_folder import RunFolder
 from ae_run.search import storage
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Search:
     """A finished search, read from its folder when it is asked for."""
 
-    def __init__(self, plan: "Plan") -> None:
-        self._plan = plan
+    def __init__(self, plan: "Plan", code: tuple[Code, ...] = ()) -> None:
+        self._plan, self._code = plan, code
 
     @property
     def path(self) -> Path:
@@ -54,7 +55,7 @@ class Search:
         """The best run, trained again and scored; None with `search.refit=none`."""
         number = self.results["best"]["number"]
         folder = RunFolder(self._plan.folder.file(f"refit/{number}"), quiet=True)
-        return Run(folder) if folder.has("config.yaml") else None
+        return Run(folder, self._code) if folder.has("config.yaml") else None
 
     @cached_property
     def study(self) -> "optuna.Study":

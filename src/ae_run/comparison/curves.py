@@ -83,12 +83,21 @@ def of(runs: Sequence[FoundRun], lines: Sequence[Named], lead: Lead) -> Curves |
     return Curves(
         f"{split}: {axis(key)}",
         [(round(float(across(epoch)), 1), f"{epoch:,}") for epoch in epochs],
-        [(round(float(up(value)), 1), f"{value:.3g}") for value in values],
+        [
+            (round(float(up(value)), 1), text)
+            for value, text in zip(values, _texts(values), strict=True)
+        ],
         [
             Curve(line.id, line.name, line.color, _path(across(at[:, 0]), up(at[:, 1])))
             for line, at in drawn
         ],
     )
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    """The numbers with as many digits as tell them apart, three at least."""
+    each = ([f"{value:.{digits}g}" for value in values] for digits in range(3, 9))
+    return next((texts for texts in each if len({*texts}) == len(texts)), [""] * len(values))
 
 
 def _points(history: Sequence[dict[str, str]], column: str) -> np.ndarray:

@@ -4,7 +4,10 @@ Contract of a model file: `Config`, a `ModelConfig`, and `Model(config, image_sh
 `Autoencoder` (see `_base`). Models never import data.
 """
 
+import inspect
+
 from ae_run import components
+from ae_run.errors import UserError
 from ae_run.models._base import (
     Autoencoder,
     Batches,
@@ -15,6 +18,7 @@ from ae_run.models._base import (
     start_output_bias,
 )
 from ae_run.models._draws import dropout, replica_draws
+from ae_run.own_code import line_of
 from ae_run.schema import ModelConfig
 
 __all__ = [
@@ -44,7 +48,11 @@ def build(
     Raises:
         UserError: the options do not fit the images.
     """
-    model: Autoencoder = components.module("model", config.name).Model(config, image_shape)
+    kind = components.module("model", config.name).Model
+    if not (isinstance(kind, type) and issubclass(kind, Autoencoder)):
+        where = f"{inspect.getsourcefile(kind)}:{line_of(kind)}"
+        raise UserError(f"{where}: Model must be an ae_run.models.Autoencoder")
+    model: Autoencoder = kind(config, image_shape)
     start = getattr(config, "output_bias", None)
     if start is not None:
         start_output_bias(model.output_layer(), start, data_mean)

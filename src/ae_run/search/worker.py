@@ -15,14 +15,15 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.trial import TrialState
+from pydantic import Field
 
-from ae_run import faults, processes
+from ae_run import components, faults, processes
 from ae_run.data import Dataset, Images, Part
 from ae_run.errors import AeRunError, Interrupted, OutOfMemory
 from ae_run.run_folder import RunFolder
@@ -60,6 +61,8 @@ class Order(Schema):
     """Seconds since the epoch; no trial starts after it."""
     images: Path | None
     """A folder that `save_images` wrote; None if the worker has the data set."""
+    code: Annotated[tuple[str, ...], Field(strict=False)]
+    """The user's own, by what `code=` takes."""
 
 
 class Worker:
@@ -158,7 +161,8 @@ def main() -> int:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(order.threads)  # before torch is imported
     try:
-        _work(order, stopping)
+        with components.using(order.code):
+            _work(order, stopping)
     except Interrupted:
         return DONE
     except AeRunError as error:

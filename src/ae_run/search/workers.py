@@ -12,7 +12,7 @@ from typing import IO
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ae_run import processes
+from ae_run import components, processes
 from ae_run.data import Dataset
 from ae_run.errors import Interrupted, MachineFault, RunFailed, UserError
 from ae_run.run_folder import RunFolder
@@ -157,6 +157,7 @@ class Workers:
             session=self._sessions.own,
             deadline=self._deadline,
             images=self._images,
+            code=tuple(code.given for code in components.in_use()),
         )
 
     def _start(self) -> None:

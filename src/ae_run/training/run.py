@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ae_run import devices, models
+from ae_run import components, devices, models
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.errors import UserError
@@ -101,11 +101,22 @@ def start(
         "versions": _versions(),
         "git_revision": _git_revision(),
     }
+    if code := components.digests(config.dump()):
+        facts["code"] = code
+    say_of_code(folder, config)
     folder.write_json("run.json", known | facts)
     where = f"{facts['device_name']}, {chosen}"
     folder.say(f"{facts['label']}: {facts['parameters']:,} parameters on {where}")
     folder.say(_data_line(dataset))
     return run
+
+
+def say_of_code(folder: RunFolder, config: Config) -> None:
+    """Say which of the user's own code has changed since the run was started."""
+    known = folder.read_json("run.json").get("code", {}) if folder.has("run.json") else {}
+    for name, digest in components.digests(config.dump()).items():
+        if known.get(name, digest) != digest:
+            folder.say(f"code={name} has changed since the run was started")
 
 
 def _data_line(dataset: Dataset) -> str:
@@ -145,10 +156,10 @@ def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
     if known is None:
         raise UserError(f"{folder.path}: contains no trained model")
     if known["fingerprint"] != dataset.fingerprint:
-        key = "path" if "path" in folder.read_yaml("config.yaml")["data"] else "root"
+        key = "path" if "path" in (folder.read_config().get("data") or {}) else "root"
         raise UserError(
-            f"{folder.path}: data.name={known['name']} gives other images or splits than the run "
-            f"was trained on (fingerprint {dataset.fingerprint[:9]}, not "
+            f"{folder.path}: data.name={known.get('name')} gives other images or splits than the "
+            f"run was trained on (fingerprint {dataset.fingerprint[:9]}, not "
             f"{known['fingerprint'][:9]}); set data.{key} to its data"
         )
 

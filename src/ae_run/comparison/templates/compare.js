@@ -46,7 +46,7 @@
     find.closest(".find").hidden = false;
     find.addEventListener("input", filter);
   }
-  all(".curves .legend button").forEach((button) => button.addEventListener("click", () => {
+  all(".curves .picks button").forEach((button) => button.addEventListener("click", () => {
     const id = button.dataset.run;
     if (!chosen.delete(id)) chosen.add(id);
     button.setAttribute("aria-pressed", chosen.has(id));
@@ -59,7 +59,7 @@
   });
 
   function compare(part, data) {
-    const box = $(".pair", part);
+    const box = $(".versus", part);
     const [first, second] = all("select", box);
     const number = (value) => `${Number(value.toPrecision(3))}`.replace("-", "−");
     const signed = (value) => (value > 0 ? "+" : "") + number(value);
@@ -80,7 +80,7 @@
 
     // The originals and both reconstructions, where the difference of their errors is largest.
     async function differ(a, b) {
-      const strips = [a, b].map((id) => $(`.strip[data-run="${id}"]`, part));
+      const strips = [a, b].map((id) => $(`.lane[data-run="${id}"]`, part));
       const place = $(".differ", box);
       place.hidden = a === b || strips.some((strip) => !strip);
       if (place.hidden) return;
@@ -96,7 +96,7 @@
     }
 
     function picture(images, index, errors) {
-      const { width, height } = $(".strips", part).dataset;
+      const { width, height } = $(".lanes", part).dataset;
       const figure = document.createElement("figure");
       figure.append(...images.map((image) => {
         const canvas = document.createElement("canvas");

@@ -4,7 +4,9 @@
 const Decoder = (() => {
   // Numbers in base64 → Float32Array.
   function unpack({ type, data }) {
-    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const text = atob(data);
+    const bytes = new Uint8Array(text.length);
+    for (let k = 0; k < text.length; k += 1) bytes[k] = text.charCodeAt(k);
     if (type === "float32") return new Float32Array(bytes.buffer);
     return Float32Array.from(new Uint16Array(bytes.buffer), half);
   }
@@ -54,25 +56,45 @@ const Decoder = (() => {
     Math.min(count, Math.floor((size - 1 + padding - tap) / stride) + 1),
   ];
 
-  // Calls `visit` for every run of values in a row that one weight connects: the weight's place,
-  // the first place on the small and on the large side, and how many there are. A convolution
-  // reads the large side, whose places are `stride` apart, and a transposed one writes it.
-  function taps({ small, large, kernel, stride, padding }, visit) {
-    const [smalls, h, w] = small;
-    const [larges, H, W] = large;
-    const [kh, kw] = kernel;
-    for (let a = 0; a < smalls; a += 1) for (let b = 0; b < larges; b += 1) {
-      const block = (a * larges + b) * kh * kw;
-      for (let ky = 0; ky < kh; ky += 1) for (let kx = 0; kx < kw; kx += 1) {
-        const [top, bottom] = inside(h, H, stride[0], padding[0], ky);
-        const [left, right] = inside(w, W, stride[1], padding[1], kx);
-        const x = left * stride[1] - padding[1] + kx;
-        for (let i = top; i < bottom; i += 1) {
-          const y = i * stride[0] - padding[0] + ky;
-          visit(block + ky * kw + kx, (a * h + i) * w + left, (b * H + y) * W + x, right - left);
-        }
+  // A convolution reads its large side, where places are `stride` apart, and writes the small one;
+  // a transposed one goes back. For a channel of each, the rows of values that one weight connects:
+  // the weight's place, the first place on the small and on the large side, and how many there are.
+  function taps([, h, w], [, H, W], [kh, kw], stride, padding) {
+    const list = [];
+    for (let ky = 0; ky < kh; ky += 1) for (let kx = 0; kx < kw; kx += 1) {
+      const [top, bottom] = inside(h, H, stride[0], padding[0], ky);
+      const [left, right] = inside(w, W, stride[1], padding[1], kx);
+      const x = left * stride[1] - padding[1] + kx;
+      for (let i = top; i < bottom; i += 1) {
+        const y = i * stride[0] - padding[0] + ky;
+        if (right > left) list.push(ky * kw + kx, i * w + left, y * W + x, right - left);
       }
     }
+    return Int32Array.from(list);
+  }
+
+  // A convolution either way, with weights in the order (small, large, row, column).
+  function convolution({ shape, input, kernel, stride, padding }, { weight, bias }, transposed) {
+    const out = new Float32Array(volume(shape));
+    const [small, large] = transposed ? [input, shape] : [shape, input];
+    const list = taps(small, large, kernel, stride, padding);
+    const [smallArea, largeArea, area] = [small, large, [1, ...kernel]].map(([, h, w]) => h * w);
+    const apart = stride[1];
+    return (x) => {
+      biased(out, bias);
+      for (let a = 0; a < small[0]; a += 1) for (let b = 0; b < large[0]; b += 1) {
+        const block = (a * large[0] + b) * area;
+        for (let t = 0; t < list.length; t += 4) {
+          const factor = weight[block + list[t]];
+          let one = a * smallArea + list[t + 1];
+          let other = b * largeArea + list[t + 2];
+          const end = one + list[t + 3];
+          if (transposed) for (; one < end; one += 1, other += apart) out[other] += factor * x[one];
+          else for (; one < end; one += 1, other += apart) out[one] += factor * x[other];
+        }
+      }
+      return out;
+    };
   }
 
   // Starts a value at the biases of its channels.
@@ -95,32 +117,8 @@ const Decoder = (() => {
         return out;
       };
     },
-    // Weights are in the order (output, input, row, column).
-    conv({ shape, input, kernel, stride, padding }, { weight, bias }) {
-      const out = new Float32Array(volume(shape));
-      const sides = { small: shape, large: input, kernel, stride, padding };
-      return (x) => {
-        biased(out, bias);
-        taps(sides, (at, to, from, count) => {
-          const factor = weight[at];
-          for (let k = 0; k < count; k += 1) out[to + k] += factor * x[from + k * stride[1]];
-        });
-        return out;
-      };
-    },
-    // Weights are in the order (input, output, row, column).
-    conv_transpose({ shape, input, kernel, stride, padding }, { weight, bias }) {
-      const out = new Float32Array(volume(shape));
-      const sides = { small: input, large: shape, kernel, stride, padding };
-      return (x) => {
-        biased(out, bias);
-        taps(sides, (at, from, to, count) => {
-          const factor = weight[at];
-          for (let k = 0; k < count; k += 1) out[to + k * stride[1]] += factor * x[from + k];
-        });
-        return out;
-      };
-    },
+    conv: (layer, arrays) => convolution(layer, arrays, false),
+    conv_transpose: (layer, arrays) => convolution(layer, arrays, true),
     affine({ shape }, { scale, shift }) {
       const out = new Float32Array(volume(shape));
       const block = out.length / scale.length;

@@ -113,7 +113,7 @@
             value + vectors.reduce((sum, vector, axis) => sum + vector[k] * (where[axis] - here[axis]), 0));
         }),
         base: vectors && data.mean,
-        words: vectors ? "all other components at their mean" : "the nearest image's code",
+        words: "all other components at their mean",
       };
     }
     function twoDims(i, j) {
@@ -162,7 +162,7 @@
       choice("plane").parentElement.hidden = options.length < 2;
       ["x", "y"].forEach((axis, at) => {
         choice(axis).append(...data.order.map((k) => new Option(`code ${k + 1}`, k)));
-        choice(axis).value = (data.grid?.dims ?? data.order)[at] ?? 0;
+        choice(axis).value = (data.grid?.dims ?? (dims === 2 ? [0, 1] : data.order))[at] ?? 0;
       });
       if (data.grid) choice("plane").value = options.at(-1);
       all("[data-choice]").forEach((one) => one.addEventListener("change", () => {
@@ -200,22 +200,30 @@
       go(codeOf(index), about(index), index);
       say(`Chosen: ${about(index)}`);
     }
-    function pick(where, index) {
-      let next = index >= 0 ? codeOf(index) : null;
-      if (!next && decodes && current.from) next = current.from(where, current.base ?? code);
-      if (!next && decodes && !data.grid) next = codeOf(nearest(where));
-      if (!next) return;
-      if (mode === "path") strip.addEnd({ code: Float64Array.from(next), where: index >= 0 ? null : where, index });
-      if (index >= 0) goToImage(index);
-      else {
-        const numbers = (current.flat ? where.slice(0, 1) : where).map(brief).join(", ");
-        go(next, `at ${numbers}${current.words ? `, ${current.words}` : ""}`);
-        say(`Decoded ${$(".where").textContent}`);
+    // From a Gaussian with the codes' own mean and covariance, as a sum over all codes.
+    function random() {
+      const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+      const next = Float64Array.from(data.mean);
+      for (let index = 0; index < data.count; index += 1) {
+        const weight = normal() / Math.sqrt(data.count);
+        codeOf(index).forEach((value, k) => { next[k] += weight * (value - data.mean[k]); });
       }
+      go(next, "a random code");
     }
-    function nearest(where) {
-      const distance = (index) => (current.x[index] - where[0]) ** 2 + (current.y[index] - where[1]) ** 2;
-      return data.label.reduce((best, _, index) => (distance(index) < distance(best) ? index : best), 0);
+    function pick(where, hit) {
+      // t-SNE has no way back: it takes the nearest image.
+      const back = decodes && current.from;
+      const index = hit < 0 && decodes && !back && !data.grid
+        ? plane.nearest(plane.pixels(where), Infinity) : hit;
+      if (index < 0 && !back) return;
+      const next = index < 0 ? back(where, current.base ?? code) : codeOf(index);
+      if (mode === "path") {
+        strip.addEnd({ code: Float64Array.from(next), where: index < 0 ? where : null, index });
+      }
+      if (index >= 0) return goToImage(index);
+      const numbers = (current.flat ? where.slice(0, 1) : where).map(brief).join(", ");
+      go(next, `at ${numbers}${current.words ? `, ${current.words}` : ""}`);
+      return say(`Decoded ${$(".where").textContent}`);
     }
     function hover(index, at, size, keyed) {
       tip.hidden = index < 0;
@@ -226,7 +234,8 @@
       if (input) input(one, index);
       if (output) output(two, index);
       $("span", tip).textContent = about(index);
-      tip.style.left = `${Math.max(0, at[0] > size.width / 2 ? at[0] - tip.offsetWidth - 14 : at[0] + 14)}px`;
+      const aside = at[0] > size.width / 2 ? at[0] - tip.offsetWidth - 14 : at[0] + 14;
+      tip.style.left = `${Math.max(0, Math.min(aside, size.width - tip.offsetWidth))}px`;
       tip.style.top = `${Math.max(0, Math.min(at[1] - 40, size.height - tip.offsetHeight))}px`;
       if (keyed) say(about(index));
     }
@@ -261,7 +270,7 @@
       const show = (label, shown) => hidden[shown ? "delete" : "add"](label);
       const every = (shown) => make("button", {
         type: "button", textContent: shown ? "All" : "None",
-        onclick: () => { present.forEach((label) => show(label, shown)); legend(); plane.draw(); },
+        onclick: () => { present.forEach((label) => show(label, shown)); legend(); plane.draw(true); },
       });
       $(".legend").hidden = present.length < 2;
       $(".legend").replaceChildren(...present.map((label) => {
@@ -272,7 +281,7 @@
         button.addEventListener("click", () => {
           show(label, hidden.has(label));
           button.setAttribute("aria-pressed", !hidden.has(label));
-          plane.draw();
+          plane.draw(true);
         });
         return button;
       }), ...(present.length > 2 ? [every(true), every(false)] : []));
@@ -280,7 +289,7 @@
 
     const strip = Strip($(".strip"), {
       data, present, thumbnails: [input, output].filter(Boolean), picture, make, about, say, goToImage,
-      go: (next, words) => { go(next, words); plane.aimAt(null); }, redraw: plane.draw,
+      go: (next, words) => { go(next, words); plane.aimAt(null); }, redraw: () => plane.draw(),
       locate: ({ code: of, index }) =>
         (current.base || current.from ? current.to(of) : [current.x[index], current.y[index]]),
     });
@@ -294,9 +303,11 @@
     }));
     all("[data-key]").forEach((one) => one.addEventListener("click", () => plane.press(one.dataset.key)));
     $("[data-act=mean]").addEventListener("click", () => go(data.mean, "the mean code"));
+    $("[data-act=random]").addEventListener("click", random);
     dark.addEventListener("change", () => { legend(); plane.restyle(); });
     $("[data-mode=path]").hidden = !decodes;
     all(".seen > figure:first-child, .sliders, [data-act=mean]").forEach((one) => { one.hidden = !decodes; });
+    $("[data-act=random]").hidden = !decoder;
     legend();
     planes();
     if (decodes) sliders(10);

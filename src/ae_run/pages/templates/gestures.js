@@ -65,6 +65,10 @@ const gestures = (canvas, plane, on) => {
   canvas.addEventListener("pointerleave", (event) => {
     if (event.pointerType === "mouse") plane.activate(-1);
   });
+  // A finger on the ring drags it; elsewhere it may scroll the page.
+  canvas.addEventListener("touchstart", (event) => {
+    if (drag?.kind === "ring") event.preventDefault();
+  }, { passive: false });
   canvas.addEventListener("wheel", (event) => {
     // Else the page would stop scrolling wherever the mouse meets the plot.
     if (!event.ctrlKey && document.activeElement !== canvas) return;

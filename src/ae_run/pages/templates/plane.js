@@ -11,6 +11,8 @@ const Plane = (canvas, points, looks, on) => {
   let active = -1;
   let ring = null;
   let box = null;  // two corners of a selection that is being made, in pixels
+  const cloud = document.createElement("canvas");  // axes and points, which stay while the ring moves
+  let fresh = false;  // whether the cloud is as it should be
   let asked = false;
 
   // Corners of the markers in the order of the figures: o ^ s D v P.
@@ -82,7 +84,7 @@ const Plane = (canvas, points, looks, on) => {
   function reset() {
     Object.assign(view, { zoom: 1, x: 0, y: 0 });
     canvas.style.touchAction = "";
-    draw();
+    draw(true);
   }
 
   function ticks(axis, write) {
@@ -130,45 +132,60 @@ const Plane = (canvas, points, looks, on) => {
     });
   }
 
-  function paint() {
-    asked = false;
-    if (!field || size.width < 1) return;
+  function sharp(target, paintOn) {
     const ratio = devicePixelRatio || 1;
     const [width, height] = [size.width, size.height].map((side) => Math.round(side * ratio));
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    const context = canvas.getContext("2d");
+    if (target.width !== width) target.width = width;
+    if (target.height !== height) target.height = height;
+    const context = target.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, size.width, size.height);
-    frame(context);
     context.save();
+    paintOn(context, ratio);
+    context.restore();
+  }
+  function clip(context) {
     context.beginPath();
     context.rect(edge.left, 0, size.width - edge.left, size.height - edge.bottom + 4);
     context.clip();
-    const radius = (points.label.length > 1500 ? 2.4 : 3.4) * Math.min(1.8, view.zoom ** .25);
-    if (stamps.radius !== radius) stamps = Object.assign(new Map(), { radius });
-    const half = 1.3 * radius;
+  }
+  const radius = () => (points.label.length > 1500 ? 2.4 : 3.4) * Math.min(1.8, view.zoom ** .25);
+
+  function paintCloud(context, ratio) {
+    frame(context);
+    clip(context);
+    const side = radius();
+    if (stamps.radius !== side) stamps = Object.assign(new Map(), { radius: side });
+    const half = 1.3 * side;
     for (const bright of [false, true]) {
       context.globalAlpha = bright ? .8 : .07;
       points.label.forEach((label, index) => {
         if (looks.shown(label) !== bright) return;
         const [x, y] = at(index);
         if (x < 0 || y < -half || x > size.width + half || y > size.height) return;
-        context.drawImage(stamp(label, radius, ratio), x - half, y - half, 2 * half, 2 * half);
+        context.drawImage(stamp(label, side, ratio), x - half, y - half, 2 * half, 2 * half);
       });
     }
-    context.globalAlpha = 1;
-    on.draw(context, pixels);
-    if (active >= 0) {
-      marker(context, points.label[active], ...at(active), 2 * radius);
-      circle(context, ...at(active), 2.6 * radius, 1.5);
-    }
-    if (ring) {
-      circle(context, ...pixels(ring), 9, 2.5);
-      circle(context, ...pixels(ring), 1.5, 2.5);
-    }
-    if (box) rectangle(context, ...box);
-    context.restore();
+  }
+  function paint() {
+    asked = false;
+    if (!field || size.width < 1) return;
+    if (!fresh) sharp(cloud, paintCloud);
+    fresh = true;
+    sharp(canvas, (context) => {
+      context.drawImage(cloud, 0, 0, size.width, size.height);
+      clip(context);
+      on.draw(context, pixels);
+      if (active >= 0) {
+        marker(context, points.label[active], ...at(active), 2 * radius());
+        circle(context, ...at(active), 2.6 * radius(), 1.5);
+      }
+      if (ring) {
+        circle(context, ...pixels(ring), 9, 2.5);
+        circle(context, ...pixels(ring), 1.5, 2.5);
+      }
+      if (box) rectangle(context, ...box);
+    });
   }
   function circle(context, x, y, radius, width) {
     const style = getComputedStyle(document.body);
@@ -188,7 +205,9 @@ const Plane = (canvas, points, looks, on) => {
     context.fillRect(x, y, right - x, bottom - y);
     context.globalAlpha = 1;
   }
-  function draw() {
+  // `all`: also the cloud.
+  function draw(all = false) {
+    fresh &&= !all;
     if (asked) return;
     asked = true;
     requestAnimationFrame(paint);
@@ -254,13 +273,14 @@ const Plane = (canvas, points, looks, on) => {
     // At the start a finger scrolls the page; in a part of the plane it moves that.
     canvas.style.touchAction = view.zoom > 1 || on.mode() === "select" ? "none" : "";
     activate(-1);
-    draw();
+    draw(true);
   }
 
   new ResizeObserver(() => {
     size = { width: canvas.clientWidth, height: canvas.clientHeight };
     fit();
     stamps = new Map();
+    fresh = false;
     paint();
   }).observe(canvas);
 
@@ -272,7 +292,7 @@ const Plane = (canvas, points, looks, on) => {
     ring: () => ring,
     aimAt: (where) => { ring = where; draw(); },
     drawBox: (corners) => { box = corners; draw(); },
-    restyle: () => { stamps = new Map(); draw(); },
+    restyle: () => { stamps = new Map(); draw(true); },
   };
   return Object.assign(scene, gestures(canvas, scene, on));
 };
