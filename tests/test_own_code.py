@@ -82,8 +82,7 @@ DIGITS = (components.conf_dir() / "data" / "digits.yaml").read_text(encoding="ut
 YAMLS = {
     "model/my_net": "# mine, one layer\nname: my_net\nlatent_dim: 4\nslope: 1.0  # not used\n",
     "corruption/fade": "# darker\nname: fade\nstrength: 0.5\n",
-    "data/noise": "# noise\n"
-    + DIGITS.replace("name: digits", "name: noise").replace("size: 28", "side: 12"),
+    "data/noise": DIGITS.replace("name: digits", "name: noise").replace("size: 28", "side: 12"),
 }
 
 

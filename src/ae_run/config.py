@@ -82,10 +82,10 @@ PLAIN_TASK = {"task": "train"} | dict.fromkeys(
 class Config(Schema):
     """The config of a whole run."""
 
-    task: Literal[
-        *("train", "check", "search", "evaluate", "figures", "report", "export", "encode"),
-        *("compare", "list", "clean"),
-    ]
+    task: (
+        Literal["train", "check", "search", "evaluate", "figures", "report", "export", "encode"]
+        | Literal["compare", "list", "clean"]
+    )
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     name: Line | None

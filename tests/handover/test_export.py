@@ -51,7 +51,7 @@ def test_safetensors_hold_the_weights_and_their_shapes(trained, cli):
         np.testing.assert_array_equal(weights[name], tensor.numpy())
 
 
-def test_a_graph_that_gives_other_numbers_is_not_kept(trained, monkeypatch, tmp_path):
+def test_a_graph_that_gives_other_numbers_is_not_kept(trained, monkeypatch):
     monkeypatch.setattr(export, "_difference", lambda *_: 0.01)
     monkeypatch.setattr(export, "FOLDER", "other")
     with pytest.raises(ae_run.RunFailed, match=r"encoder\.onnx: differs from the model by 0\.01"):
