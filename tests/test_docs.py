@@ -19,6 +19,8 @@ from ae_run import components
 from ae_run.messages import flatten
 
 DOCS = Path(__file__).parent.parent / "docs"
+PLAIN = {"corruption", "level", "level_name"}
+"""Entries of `metrics.json` that say by themselves what they are."""
 
 
 def text(page: str) -> str:
@@ -76,12 +78,8 @@ def test_every_score_is_explained(model, scored):
     page = text("scores.md")
     assert not [key for key in metrics if f"`{key}`" not in page]
     for key in ("latent", "convergence", "denoising"):
-        assert not [name for name in metrics.get(key, {}) if not explained(name, page)]
-
-
-def explained(name: str, page: str) -> bool:
-    """Whether a score is on the page, or says by itself what it is."""
-    return f"`{name}`" in page or name in {"n", "corruption", "level", "level_name"}
+        of = {name for name in metrics.get(key, {}) if f"`{key}.{name}`" not in page}
+        assert not {name for name in of if f"`{name}`" not in page} - PLAIN
 
 
 @pytest.mark.slow

@@ -52,6 +52,14 @@ def test_bounds_that_are_no_density_say_so_below_the_scores():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_bounds_of_grey_and_of_binary_images_are_not_compared():
+    binary = {"nelbo": 90.0, "bce": 70.0} | CLEAN
+    grey = binary | {"no_density": headline.NO_DENSITY}
+    assert headline.lead(iter([grey, grey])).key == "nelbo"
+    assert headline.lead(iter([binary, binary])).key == "nelbo"
+    assert headline.lead(iter([grey, binary])).key == "mse"
+
+
 def test_several_seeds_show_mean_and_standard_deviation():
     scores = {
         "denoising.output.mse": {"mean": 0.0037, "sd": 0.0002},

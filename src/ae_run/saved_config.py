@@ -17,7 +17,7 @@ _AT_ROOT: dict[str, Any] = {
 }
 _ADDED: dict[str, dict[str, Any]] = {
     "data": {"binarize": "none", "memory": None},
-    "train": {"plateau": None, "init_from": None},
+    "train": {"plateau": None, "init_from": None, "loggers": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
     "evaluate": {"denoisers": None},
     "evaluate.latent": {"spread_steps": []},

@@ -154,7 +154,8 @@ def test_the_digest_ignores_what_is_off_and_where_the_data_lies(planner: Planner
             "runs": {
                 "ae": {
                     "args": report.runs["ae"].args + " data.root=x"
-                    " train.threads=3 train.patience=null",
+                    " train.threads=3 train.patience=null"
+                    " data.binarize=none",
                     "quick": report.runs["ae"].quick,
                 }
             },
@@ -164,6 +165,16 @@ def test_the_digest_ignores_what_is_off_and_where_the_data_lies(planner: Planner
         }
     )
     assert planner.runs(other, "ae", "quick", 1)[0].digest == one.digest
+
+
+def test_a_key_added_since_is_in_the_digest_where_it_changes_results(planner: Planner) -> None:
+    (one,) = planner.runs(spec.load("notmnist"), "ae", "quick", 1)
+    for change in ({"data.binarize": "fixed"}, {"train.epochs": 3}):
+        assert planner._digests(one.config.changed(change), None)[0] != one.digest
+    vae = planner.config(("data=digits", "model=vae"))
+    known = planner._digests(vae, None)
+    assert planner._digests(vae.changed({"model.importance_samples": 1}), None) == known
+    assert planner._digests(vae.changed({"model.importance_samples": 2}), None) != known
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,7 @@ def _from_codes(
         return Codes.of(model, dataset.train, images, options.batch_size)
 
     with part("code dimensions"):
-        found = dimensions.scores(model, images, test, train_codes, options.batch_size)
-        metrics |= found
+        metrics |= dimensions.scores(model, images, test, train_codes, options.batch_size)
     for dims in options.tsne:
         with part(f"t-SNE of {len(shown.z):,} codes in {dims} dimensions"):
             embedding = codes.tsne(shown.z.numpy(), dims, derive_seed(config.seed, "tsne") % 2**32)
@@ -202,12 +201,12 @@ def _from_codes(
                 options.latent, model, train, test, classes, config.seed, folder.say
             )
             arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
+            order = dimensions.importance(test, metrics.get("kl_per_dim"))
+            arrays |= traversals(options.latent, model, train, order, config.seed)
         with part("Jacobian of the encoder"):
             more, more_arrays = dimensions.encoder_scores(model, images, test)
-            metrics["latent"] |= more
-            arrays |= more_arrays
-            order = dimensions.importance(test, found.get("kl_per_dim"))
-            arrays |= traversals(options.latent, model, train, order, config.seed)
+        metrics["latent"] |= more
+        arrays |= more_arrays
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
             scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)
