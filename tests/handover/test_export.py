@@ -72,6 +72,14 @@ def test_the_difference_is_between_the_graph_and_the_model(trained):
         assert export._difference(content, Shifted(), x) > 0.05
 
 
+def test_a_graph_for_one_number_of_images_is_refused(trained, monkeypatch):
+    decode = type(trained.model).decode
+    fixed = lambda self, z: decode(self, z).view(len(z), 1, 28, 28)  # noqa: E731
+    monkeypatch.setattr(type(trained.model), "decode", fixed)
+    with pytest.raises(ae_run.RunFailed, match=r"decoder\.onnx: takes 16 images only; write x\."):
+        trained.export()
+
+
 def test_missing_packages_are_named_with_the_extra_that_brings_them(trained, cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     result = cli("task=export", f"run={trained.path}")

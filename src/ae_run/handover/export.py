@@ -82,6 +82,8 @@ class _Part(nn.Module):
         self.model, self.method = model, method
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.method == "reconstruct":  # which may read the stage of training from a buffer
+            return self.model.decode(self.model.encode(x))
         result: Tensor = getattr(self.model, self.method)(x)
         return result
 
@@ -97,20 +99,8 @@ def _onnx(model: Autoencoder, images: Tensor) -> tuple[dict[str, bytes], list[st
     contents, lines = {}, []
     for name, (method, given, made, x) in parts.items():
         part = _Part(model, method).eval()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the exporter, about its own deprecations
-            program = torch.onnx.export(
-                part,
-                (x,),
-                input_names=[given],
-                output_names=[made],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                dynamo=True,
-                verbose=False,
-            )
-        assert program is not None
-        content: bytes = program.model_proto.SerializeToString()
-        difference = _difference(content, part, x)
+        content = _graph(name, part, x, given, made)
+        difference = _difference(content, getattr(model, method), x)
         if not difference <= _TOLERANCE:
             raise RunFailed(
                 f"{name}.onnx: differs from the model by {difference:.2g}, more than "
@@ -120,6 +110,33 @@ def _onnx(model: Autoencoder, images: Tensor) -> tuple[dict[str, bytes], list[st
         size = f"{len(content) / 1e6:.2f} MB"
         lines.append(f"{name + '.onnx':<18}{size:>10}, differs from the model by {difference:.1e}")
     return contents, lines
+
+
+def _graph(name: str, part: _Part, x: Tensor, given: str, made: str) -> bytes:
+    """The graph of a part for any number of images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, about its own deprecations
+        try:
+            program = torch.onnx.export(
+                part,
+                (x,),
+                input_names=[given],
+                output_names=[made],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = next(iter(str(error.__cause__ or error).strip().splitlines()), "")
+            raise RunFailed(f"{name}.onnx: {part.method} cannot be exported: {reason}") from error
+    assert program is not None
+    graph = program.model_proto
+    if not graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise RunFailed(
+            f"{name}.onnx: takes {len(x)} images only; write x.shape[0] where the model has len(x)"
+        )
+    content: bytes = graph.SerializeToString()
+    return content
 
 
 def _difference(content: bytes, part: Callable[[Tensor], Tensor], x: Tensor) -> float:
