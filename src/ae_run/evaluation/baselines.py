@@ -71,8 +71,11 @@ class Pca:
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) → their projections onto the components, of the same shape."""
-        codes = self.encode(images)
-        return torch.addmm(self.mean, codes, self.components).reshape(images.shape)
+        return self.decode(self.encode(images)).reshape(images.shape)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, k) → flat images (B, C·H·W)."""
+        return torch.addmm(self.mean, codes, self.components)
 
 
 def _exact(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
