@@ -13,7 +13,7 @@ _ADDED: dict[str, dict[str, Any]] = {
     "data": {"binarize": "none", "memory": None},
     "train": {"plateau": None, "init_from": None, "loggers": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
-    "evaluate": {"denoisers": None},
+    "evaluate": {"frechet": None, "denoisers": None},
     "evaluate.latent": {"spread_steps": []},
     "evaluate.convergence": {"marks": []},
     "evaluate.probe": {
