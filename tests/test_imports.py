@@ -15,8 +15,17 @@ ROOT = Path(ae_run.__file__).parent
 
 # A room, which is a module or a package below ae_run, imports only the rooms before it.
 ORDER = (
-    *("errors", "messages", "console", "own_code", "components", "schema", "saved_config"),
-    *("processes", "saved_files", "saved_arrays", "run_folder"),
+    *(
+        "errors",
+        "messages",
+        "console",
+        "processes",
+        "own_code",
+        "components",
+        "schema",
+        "saved_config",
+    ),
+    *("saved_files", "saved_arrays", "run_folder"),
     *("headline", "progress", "randomness", "devices", "process_state", "faults"),
     *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
     *("composition", "drawing", "figures", "pages", "training"),

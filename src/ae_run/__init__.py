@@ -7,10 +7,10 @@ The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
     console             what is printed: -q, -v, colour, streams that are not UTF-8
+    processes           child processes, stop signals, cores and memory on every platform
     own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
     saved_config        configs of older versions, upgraded
-    processes           child processes, stop signals, cores and memory on every platform
     saved_files, saved_arrays
                         schemas of a run folder's own files: what of a damaged one can be used
     run_folder          a run's files: locked, replaced in one step, marked as current

@@ -58,7 +58,7 @@ class TrainConfig(Schema):
     min_delta: Annotated[float, Field(ge=0)]
     monitor: Literal["auto", "mse", "nelbo", "niwae"]
     precision: Literal["auto", "float32", "bfloat16", "float64"]
-    threads: Positive | None
+    threads: Annotated[int, Field(ge=1, le=4096)] | None
     plateau: PlateauConfig | None
     snapshot_every: Positive | None
     replicas: Positive
