@@ -213,7 +213,7 @@ def test_a_missing_part_of_a_corruption_or_of_data_is_named(mine, cli):
 def test_code_that_does_not_exist_or_clashes_is_refused(mine, cli, tmp_path):
     assert "code=nowhere: no such folder, and no installed package" in cli("code=nowhere").err
     (tmp_path / "empty").mkdir()
-    assert "has none of the folders data, corruptions, models, loggers, conf" in cli("code=empty").err
+    assert "none of the folders data, corruptions, models, loggers, conf" in cli("code=empty").err
     write(tmp_path / "other")
     assert "there is a data noise already" in cli("code=[my code,other]").err
     (mine / "models/vae.py").write_text(MODEL)
