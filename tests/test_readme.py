@@ -87,13 +87,13 @@ def test_the_python_example_prints_scores(tmp_path):
 def test_the_examples_of_own_components_run(tmp_path):
     pattern = r"`(my_\w+/\S+)`(?:(?!\n\n).)*:\n\n```\w+\n(.*?)```"
     written = re.findall(pattern, text(EXTENDING), re.DOTALL)
-    assert len(written) == 5
+    assert len(written) == 7
     for name, content in written:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
     lines = [line for block in blocks(EXTENDING, "sh") for line in block.splitlines()]
-    assert len(lines) == 3
+    assert len(lines) == 4
     for number, line in enumerate(lines):
         args = [*shlex.split(line)[1:], *FAST, f"run_dir=run{number}"]
         done = run_process(["-m", "ae_run", *args])
