@@ -184,7 +184,9 @@ def _from_codes(
     @cache  # several parts look at the same codes
     def train_codes() -> Codes:
         images = DeviceImages(dataset.train.images, device)
-        return Codes.of(model, dataset.train, images, options.batch_size)
+        found = Codes.of(model, dataset.train, images, options.batch_size)
+        dataset.train.images.release()
+        return found
 
     with part("code dimensions"):
         metrics |= dimensions.scores(model, images, test, train_codes, options.batch_size)

@@ -103,9 +103,10 @@ class Training:
                 self.run.folder.say(reason)
 
     def close(self) -> None:
-        """Close the progress bar."""
+        """Close the progress bar, and let go of the images."""
         if self.bar is not None:
             self.bar.close()
+        self.run.dataset.train.images.release()
 
     def build_step(self, stage: Stage) -> AnyStep:
         """The step of a stage; a resumed stage gets its saved optimizer state."""
