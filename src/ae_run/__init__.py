@@ -9,13 +9,15 @@ The rooms, in the order in which they may import each other:
     console             what is printed: -q, -v, colour, streams that are not UTF-8
     own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
-    run_folder          a run's files: locked, replaced in one step, marked as current
     saved_config        configs of older versions, upgraded
+    processes           child processes, stop signals, cores and memory on every platform
+    saved_files, saved_arrays
+                        schemas of a run folder's own files: what of a damaged one can be used
+    run_folder          a run's files: locked, replaced in one step, marked as current
     headline            the scores that lead wherever a run is summed up, and its warnings
     progress            what a long task is at: its parts by name, with a bar on a terminal
     devices             which device, its name and memory
     randomness          generators by (seed, purpose, epoch)
-    processes           child processes, stop signals, cores and memory on every platform
     process_state       a block that leaves the process as it was
     faults              errors of disk and memory, which no config causes, in one line
     data                one file per data set; splits, cache, downloads
@@ -33,6 +35,7 @@ The rooms, in the order in which they may import each other:
     recording           how a task ends: status and times in run.json
     task_table          the tasks by name, and what each may change in a saved run
     job                 a command line and a run folder (resume=, run=) → one validated job
+    loggers             one file per logger: TensorBoard
     comparison          task=compare, list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report

@@ -21,6 +21,7 @@ from ae_run.components import PACKAGES
 from ae_run.errors import UserError
 from ae_run.evaluation_config import EvaluateConfig
 from ae_run.schema import (
+    ONE_OR_SEVERAL,
     AnyCorruption,
     AnyData,
     AnyModel,
@@ -61,6 +62,7 @@ class TrainConfig(Schema):
     plateau: PlateauConfig | None
     snapshot_every: Positive | None
     replicas: Positive
+    loggers: Annotated[tuple[str, ...], Field(strict=False), ONE_OR_SEVERAL] | None
     init_from: str | None
 
 

@@ -114,3 +114,4 @@ class EvaluateConfig(Schema):
     convergence: ConvergenceConfig | None
     tsne: Annotated[tuple[Literal[2, 3], ...], Field(strict=False), ONE_OR_SEVERAL]
     log_likelihood_samples: Positive | None
+    frechet: Positive | None

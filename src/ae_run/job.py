@@ -88,8 +88,8 @@ def refuse_foreign(folder: RunFolder, saved: Mapping[str, Any], key: str) -> Non
     """
     for group in PACKAGES:
         name = (saved.get(group) or {}).get("name")
-        if name in components.files(group):
-            continue
+        if not isinstance(name, str) or name in components.files(group):
+            continue  # what is no name at all is refused with the other values
         known = folder.read_json("run.json").get("code") if folder.has("run.json") else None
         own = ",".join(known) if known else "FOLDER"
         raise UserError(
@@ -128,7 +128,7 @@ def _existing(
 ) -> dict[str, Any]:
     """The folder's config with the explicit overrides applied."""
     saved = folder.read_config()
-    schedule = saved["train"]["schedule"]
+    schedule = (saved.get("train") or {}).get("schedule")
     for path in map(_key, overrides):
         if path in ("task", "code", run_key):
             continue

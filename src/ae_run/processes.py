@@ -1,5 +1,6 @@
 """What systems do differently: child processes, stop signals, cores and memory of a process."""
 
+import mmap
 import os
 import signal
 import subprocess
@@ -57,6 +58,12 @@ def usable_cores() -> int:
     from joblib import cpu_count
 
     return max(1, int(cpu_count()))
+
+
+def release(mapped: mmap.mmap | None) -> None:
+    """Give the pages of an unchanged file mapping back, where the system can be told so."""
+    if sys.platform != "win32" and mapped is not None:
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def available_memory() -> int:

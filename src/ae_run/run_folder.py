@@ -10,11 +10,11 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import yaml
@@ -26,6 +26,7 @@ from ae_run.saved_config import upgraded
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+T = TypeVar("T")
 
 SNAPSHOTS = "snapshots.npz"
 """Reconstructions of the same images over the course of training."""
@@ -43,10 +44,6 @@ files."""
 
 _LONGEST_NAME = 60
 _RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)  # a virus scanner takes less, a spreadsheet more
-
-
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The parser in C, where PyYAML has it: ten times as fast."""
 
 
 def file_name(text: str) -> str:
@@ -199,26 +196,51 @@ class RunFolder:
         """A YAML file's mapping; nothing in it is executed or resolved.
 
         Raises:
-            UserError: the file is missing or not a YAML mapping.
+            UserError: the file is missing or not a YAML mapping, or a key has another type.
         """
-        try:
-            text = self.file(name).read_text(encoding="utf-8")
-            content = _SafeLoader(text).get_single_data()
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.file(name)}: not readable as YAML: {error}") from None
-        except OSError as error:
-            raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
-        if not isinstance(content, dict):
-            raise UserError(f"{self.file(name)}: must contain a YAML mapping")
-        return content
+        return self._sound(name, *self.salvage_mapping(name))
 
     def read_config(self) -> dict[str, Any]:
         """The run's saved config, upgraded to this version.
 
         Raises:
-            UserError: the file is missing or not a YAML mapping.
+            UserError: as for `read_yaml`.
         """
         return upgraded(self.read_yaml("config.yaml"))
+
+    def salvage_mapping(self, name: str) -> tuple[dict[str, Any], list[str]]:
+        """What of a JSON or YAML file can be used, and one line for each key that cannot.
+
+        Raises:
+            UserError: the file is missing or holds no mapping.
+        """
+        from ae_run import saved_files
+
+        is_yaml = name.endswith(".yaml")
+        kind, parse = ("YAML", saved_files.parse_yaml) if is_yaml else ("JSON", json.loads)
+        content = self._parsed(name, kind, parse)
+        if not isinstance(content, dict):
+            raise UserError(f"{self.file(name)}: must contain a {kind} mapping or object")
+        return saved_files.sound_mapping(name, content)
+
+    def _parsed(self, name: str, kind: str, parse: Callable[[bytes], T]) -> T:
+        """What a file holds; `parse` raises `ValueError` if it is of another kind."""
+        try:
+            return parse(self.file(name).read_bytes())
+        except FileNotFoundError:
+            raise UserError(f"{self.file(name)}: missing") from None
+        except OSError as error:
+            raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self.file(name)}: not readable as {kind}: {reason}") from None
+
+    def _sound(self, name: str, content: T, wrong: Sequence[str]) -> T:
+        """The content, if nothing is wrong with it."""
+        if wrong:
+            more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise UserError(f"{self.file(name)}: {wrong[0]}{more}")
+        return content
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace a JSON file. NaN and infinity are refused."""
@@ -229,19 +251,9 @@ class RunFolder:
         """A JSON file's object.
 
         Raises:
-            UserError: the file is missing or not a JSON object.
+            UserError: the file is missing or not a JSON object, or a key has another type.
         """
-        try:
-            content = json.loads(self.file(name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"{self.file(name)}: missing") from None
-        except ValueError as error:
-            raise UserError(f"{self.file(name)}: not readable as JSON: {error}") from None
-        except OSError as error:
-            raise UserError(f"{self.file(name)}: not readable: {error.strerror}") from None
-        if not isinstance(content, dict):
-            raise UserError(f"{self.file(name)}: must contain a JSON object")
-        return content
+        return self._sound(name, *self.salvage_mapping(name))
 
     def update_json(self, name: str, **changes: Any) -> None:
         """Change some keys of a JSON file, which need not exist yet."""
@@ -258,11 +270,25 @@ class RunFolder:
         write_bytes(self.file(name), text.getvalue().encode())
 
     def read_csv(self, name: str) -> list[dict[str, str]]:
-        """A CSV file's rows; none if there is no file."""
+        """A CSV file's rows; none if there is no file.
+
+        Raises:
+            UserError: it is no CSV file, or a number is none.
+        """
+        return self._sound(name, *self.salvage_csv(name))
+
+    def salvage_csv(self, name: str) -> tuple[list[dict[str, str]], list[str]]:
+        """The rows without the cells that cannot be used, and one line for each of their columns.
+
+        Raises:
+            UserError: it is no CSV file.
+        """
+        from ae_run import saved_files
+
         if not self.has(name):
-            return []
-        with self.file(name).open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            return [], []
+        rows = self._parsed(name, "CSV", saved_files.parse_csv)
+        return saved_files.sound_history(rows) if name == "history.csv" else (rows, [])
 
     def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace an `.npz` file; object arrays are refused, since they would be pickled."""
@@ -277,13 +303,18 @@ class RunFolder:
         """All arrays of an `.npz` file.
 
         Raises:
-            UserError: the file is missing, corrupt or truncated.
+            UserError: the file is missing or corrupt, or an array has another type or shape.
         """
-        try:
-            content = io.BytesIO(self.file(name).read_bytes())
-            with np.load(content, allow_pickle=False) as archive:
-                return dict(archive)
-        except FileNotFoundError:
-            raise UserError(f"{self.file(name)}: missing") from None
-        except Exception as error:  # zipfile, zlib and numpy each raise their own
-            raise UserError(f"{self.file(name)}: not readable: {error}") from None
+        return self._sound(name, *self.salvage_arrays(name))
+
+    def salvage_arrays(self, name: str) -> tuple[dict[str, np.ndarray], list[str]]:
+        """The arrays that can be used, and one line for each of the others.
+
+        Raises:
+            UserError: the file is missing, or corrupt as a whole.
+        """
+        from ae_run import saved_arrays
+
+        arrays, damaged = self._parsed(name, "npz", saved_arrays.unpacked)
+        sound, wrong = saved_arrays.sound(name, arrays)
+        return sound, damaged + wrong

@@ -11,9 +11,9 @@ from typing import Any
 _AT_ROOT: dict[str, Any] = {"name": None, "tags": [], "notes": None, "runs": None}
 _ADDED: dict[str, dict[str, Any]] = {
     "data": {"binarize": "none", "memory": None},
-    "train": {"plateau": None, "init_from": None},
+    "train": {"plateau": None, "init_from": None, "loggers": None},
     "figures": {"width": None, "titles": True, "dark_page": False},
-    "evaluate": {"denoisers": None},
+    "evaluate": {"frechet": None, "denoisers": None},
     "evaluate.latent": {"spread_steps": []},
     "evaluate.convergence": {"marks": []},
     "evaluate.probe": {

@@ -55,6 +55,7 @@ TASKS = {
             "data.path",
             "data.memory",
             "train.epochs",
+            "train.loggers",
             "figures",
             *_NOTES,
         ),

@@ -5,12 +5,13 @@ A stage reads what the previous one wrote, so the stages after a repeated one ar
 not import torch.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
-from ae_run import console, data, headline
+from ae_run import console, data, headline, loggers
 from ae_run.config import Config
 from ae_run.errors import UserError
 from ae_run.job import Job
+from ae_run.loggers import Loggers
 from ae_run.progress import Parts
 from ae_run.recording import Phases, recorded
 from ae_run.run_folder import REPLICAS, RunFolder
@@ -27,6 +28,7 @@ def train(job: Job) -> RunFolder:
     from ae_run.training.run import start, training_facts
 
     config, phases = job.config, Phases()
+    followers = loggers.load(config.train.loggers)
     with phases("data"):
         dataset = data.load(config.data)
     with ExitStack() as stack:
@@ -40,11 +42,12 @@ def train(job: Job) -> RunFolder:
         stack.enter_context(recorded(folder, phases))
         for name in dataset.skipped:
             folder.log(f"skipped, not readable: {name}")
+        logs = stack.enter_context(closing(Loggers(followers, folder)))
         others = replicas.start_others(run, job.overrides)
         with phases("train"):
             if not finished:
-                for _ in replicas.fit_all(run, others) if others else fit(run):
-                    pass
+                for row in replicas.fit_all(run, others) if others else fit(run):
+                    logs.epoch(row)
         if not folder.is_current("trained"):
             folder.update_json("run.json", **training_facts(run))
         new = not folder.is_current("scored")
@@ -56,6 +59,7 @@ def train(job: Job) -> RunFolder:
                 new |= score_seeds(folder, config, dataset, run.device, again=False)
         if new or not folder.is_current("drawn"):
             _draw(config, folder, phases)
+            logs.end()
         elif job.folder is not None:
             folder.say("already finished; nothing was left to do")
     _say_result(folder)

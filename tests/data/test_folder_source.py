@@ -1,6 +1,8 @@
 """The user's own pictures in folders."""
 
+import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +196,93 @@ def test_a_read_only_folder_stays_as_it_was(tmp_path):
     fill(root)
     with read_only(root):
         load(root)
+
+
+def test_an_interrupted_decoding_resumes_where_it_was(root, monkeypatch):
+    fill(root, n=50)
+    write_all(root / "ant", {"0a.txt": b"no image"})
+    whole = load(root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(root.parent / "other"))
+    monkeypatch.setattr(folder, "_SAVE_EVERY", 20)
+    read, seen = _images.read, []
+
+    def interrupted(path, *args, **options):
+        seen.append(path)
+        if len(seen) == 90:
+            raise KeyboardInterrupt
+        return read(path, *args, **options)
+
+    monkeypatch.setattr(_images, "read", interrupted)
+    monkeypatch.setattr(_images, "_CHUNK", 1)
+    with pytest.raises(KeyboardInterrupt):
+        load(root)
+    seen.clear()
+    resumed = load(root)
+    assert 0 < len(seen) <= 50  # of 101 files
+    assert np.array_equal(resumed.images, whole.images)
+    assert resumed.labels.tolist() == whole.labels.tolist()
+    assert resumed.skipped == whole.skipped == ("ant/0a.txt",)
+
+
+def test_many_images_are_decoded_by_processes_in_the_same_order(root, monkeypatch):
+    fill(root)
+    write_all(root / "ant", {"x.png": b""})
+    whole = load(root)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(root.parent / "other"))
+    monkeypatch.setattr(_images, "_MANY", 1)
+    monkeypatch.setattr(_images, "_CHUNK", 3)
+    by_processes = load(root)
+    assert np.array_equal(by_processes.images, whole.images)
+    assert by_processes.skipped == whole.skipped == ("ant/x.png",)
+
+
+def test_a_decoding_that_nobody_goes_on_with_is_deleted(root):
+    left = data.cache_dir() / "decoded" / "folder-v2-gone.part"
+    write_all(left, {"images.npy": b"x"})
+    fill(root)
+    load(root)
+    assert left.exists()
+    for path in (left / "images.npy", left):
+        os.utime(path, (1e9, 1e9))
+    load(root, size=16)
+    assert not left.exists()
+
+
+def test_names_that_are_not_utf8_are_shown_all_the_same(root):
+    fill(root)
+    strange = Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9"))
+    try:
+        strange.mkdir()
+    except OSError:
+        pytest.skip("this file system takes only UTF-8")
+    for name, content in ((b"a\xff.png", png(pixels(28, 28, 3))), (b"b\xff.png", b"")):
+        (strange / os.fsdecode(name)).write_bytes(content)
+    source = load(root)
+    assert source.class_names == ("ant", "caf\\xe9", "cat")
+    assert source.skipped == ("caf\\xe9/b\\xff.png",)
+    assert len(source.images) + len(source.test_images) == 11
+
+
+@pytest.mark.parametrize(
+    "suffix", ["avif", "dds", "jpg", "jp2", "webp", "tiff", "gif", "bmp", "ppm", "tga", "spider"]
+)
+def test_damaged_images_of_any_format_are_skipped_or_read(tmp_path, suffix):
+    path, random = tmp_path / f"image.{suffix}", np.random.RandomState(0)
+    image = Image.fromarray(pixels(20, 20)) if suffix == "spider" else None
+    image = image.convert("F") if image else Image.fromarray(pixels(20, 20, 3))
+    try:
+        image.save(path, "SPIDER" if suffix == "spider" else None)
+    except (KeyError, OSError, ValueError):
+        pytest.skip(f"this Pillow does not write {suffix}")
+    whole = path.read_bytes()
+    paths = []
+    for i in range(60):
+        content = bytearray(whole[: random.randint(1, len(whole) + 1)])
+        for place in random.randint(0, len(content), 5):
+            content[place] = random.randint(256)
+        paths.append(str(tmp_path / f"{i}.{suffix}"))
+        Path(paths[-1]).write_bytes(bytes(content))
+    read = partial(_images.read, size=16, fit="crop", channels=3)
+    found = list(_images.decode_all(read, paths))
+    assert all(image is None or image.shape == (3, 16, 16) for image in found)
+    assert any(image is None for image in found)

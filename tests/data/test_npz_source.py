@@ -1,11 +1,14 @@
 """The user's own arrays are read or refused in one clear message."""
 
+import shutil
+import zipfile
+
 import numpy as np
 import pytest
 from data_helpers import make_config, pixels
 
 from ae_run import data
-from ae_run.data import npz
+from ae_run.data import _blocks, _cache, npz
 from ae_run.errors import UserError
 
 IMAGES = pixels(50, 9, 10)
@@ -209,3 +212,95 @@ def test_a_text_file_is_not_npz(tmp_path):
     (tmp_path / "a.npz").write_text("images\n")
     with pytest.raises(UserError, match=r"a\.npz: not an \.npz file"):
         npz.load(make_config("npz", path=str(tmp_path / "a.npz")))
+
+
+def header(shape: str, descr: str = "'|u1'") -> bytes:
+    """The start of an `.npy` file whose header says anything."""
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117)
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text + b"\n"
+
+
+def npz_of(path, content: bytes, compression: int = zipfile.ZIP_STORED) -> str:
+    with zipfile.ZipFile(path / "mine.npz", "w", compression) as archive:
+        archive.writestr("images.npy", content)
+    return str(path / "mine.npz")
+
+
+def flags_of(content: bytes, place: int, value: int) -> bytes:
+    """A zip of one member with another 16-bit field in both of its headers."""
+    changed = bytearray(content)
+    central = content.rindex(b"PK\x01\x02")
+    for at in (place, central + place + 2):
+        changed[at : at + 2] = value.to_bytes(2, "little")
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (header("(1000000000, 1000, 1000)") + b"x", "its header says .* bytes .*, but it has 1"),
+        (header("(10, 8, 8") + b"x" * 640, "cannot be read as"),
+        (header("(-10, 8, -8)") + b"x" * 640, "its header says"),
+        (header("(10, 8, 8)") + b"x" * 641, "its header says 640 bytes .*10×8×8.*it has 641"),
+        (header("(10, 8, 8)", "'|O'") + b"x" * 640, "object array"),
+        (header("(10, 8, 8)", "'<U999999999999'") + b"x", "cannot be read as"),
+        (b"\x93NUMPY\x03\x00" + header("(10, 8, 8)")[8:], "array of numbers"),
+        (b"something else", "cannot be read as"),
+        (b"", "cannot be read as"),
+    ],
+)
+def test_a_header_that_lies_is_one_clear_error(tmp_path, content, words):
+    path = npz_of(tmp_path, content)
+    with pytest.raises(UserError, match=words) as caught:
+        npz.load(make_config("npz", path=path, labels_key=None))
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [(6, 1, "encrypted"), (8, 99, "compression"), (14, 12345, "CRC")],
+    ids=["encrypted", "unknown compression", "wrong checksum"],
+)
+def test_members_that_cannot_be_unpacked_are_one_clear_error(tmp_path, place, value, words):
+    path = tmp_path / "mine.npz"
+    npz_of(tmp_path, header("(10, 8, 8)") + b"x" * 640)
+    path.write_bytes(flags_of(path.read_bytes(), place, value))
+    with pytest.raises(UserError, match=rf"data\.path={path}: .*{words}"):
+        npz.load(make_config("npz", path=str(path), labels_key=None))
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+@pytest.mark.parametrize("key", ["images", "labels"])
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, key):
+    arrays = {"images": IMAGES, "labels": LABELS} | {key: np.zeros((4000, 64, 64), np.uint8)}
+    room = 1_000_000  # 16 MB are to come out of a few kB
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(room, 0, room))
+    for module in (_blocks, _cache):
+        monkeypatch.setattr(module, "available_memory", lambda: room)
+    np.savez_compressed(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(UserError, match=f"{key}: decoded, it takes 0.02 GB|more memory than"):
+        npz.load(make_config("npz", path=str(tmp_path / "mine.npz")))
+
+
+def test_labels_that_are_not_utf8_are_named_all_the_same(tmp_path):
+    names = np.array(["caf\udce9", "\ud800", "ü"])[np.arange(50) % 3]
+    source = load(tmp_path, images=IMAGES, labels=names)
+    assert sorted(source.class_names) == ["\\ud800", "caf\\xe9", "ü"]
+    "".join(source.class_names).encode()
+
+
+def test_a_fortran_array_is_read_like_any_other(tmp_path):
+    source = load(tmp_path, images=np.asfortranarray(IMAGES), labels=LABELS)
+    assert by_bytes(source) == EXPECTED
+
+
+def test_a_file_is_decoded_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    first = load(tmp_path, images=IMAGES, labels=LABELS)
+    monkeypatch.setattr(npz.zipfile, "ZipFile", None)  # the second time it is not opened
+    again = npz.load(make_config("npz", path=str(tmp_path / "mine.npz")))
+    assert np.array_equal(again.images, first.images)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    changed = load(tmp_path, images=IMAGES[::-1], labels=LABELS)
+    assert not np.array_equal(changed.images, first.images)

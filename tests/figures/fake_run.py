@@ -204,6 +204,7 @@ def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
             "levels": levels,
             **{name: [one[name] for one in out] for name in out[0]},
             **{f"input_{name}": [one[name] for one in into] for name in into[0]},
+            **{f"pca_{name}": [one[name] for one in into] for name in into[0]},
         }
     if corrupted:
         metrics["denoising"] = {
@@ -213,6 +214,14 @@ def _metrics(latent_dim: int, corrupted: bool, vae: bool) -> dict[str, Any]:
             "level": 0.3,
             "input": scores(0.0225),
             "output": scores(0.0088),
+        }
+        metrics["denoisers"] = {
+            "n": 500,
+            "tuned_on": 200,
+            "best": "total_variation",
+            "model": scores(0.0088),
+            "median": {"size": 3, **scores(0.017)},
+            "total_variation": {"weight": 0.2, **scores(0.014)},
         }
     if vae:
         metrics |= {
@@ -297,6 +306,12 @@ def add_more(folder: RunFolder) -> None:
         "centroid_samples_images": decoded(np.tile(every, (5, 1)), 0.1),
         "centroid_samples_variances": np.array([0, 2.5, 5, 7.5, 10]),
         "random_samples_images": decoded(rng.integers(0, classes, 40), 0.05),
+        "denoisers_output": blur(arrays["reconstruction_target"], 0.1, rng),
+        "nearest_samples_images": decoded(rng.integers(0, classes, 40)),
+        "nearest_samples_mse": rng.uniform(0.01, 0.05, 40),
+        "nearest_test_targets": decoded(rng.integers(0, classes, 40)),
+        "nearest_test_images": decoded(rng.integers(0, classes, 40)),
+        "nearest_test_mse": rng.uniform(0.01, 0.05, 40),
         "latent_grid_images": decoded(grid),
         "latent_grid_dims": np.array([0, 1]),
         "latent_grid_values": np.linspace(-3, 3, 12),

@@ -12,7 +12,6 @@ from matplotlib.text import Text
 from ae_run import figures
 from ae_run.drawing import run_data
 from ae_run.drawing.style import Style
-from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
 
 MakeRun = Callable[..., RunFolder]
@@ -130,11 +129,16 @@ def test_a_run_that_has_only_begun_has_no_figures(make_run: MakeRun) -> None:
     assert figures.draw(folder, fake_run.options()) == []
 
 
-def test_a_torn_file_is_named(make_run: MakeRun) -> None:
+def test_a_torn_file_is_named_and_the_pictures_of_it_stay(make_run: MakeRun) -> None:
     folder = make_run()
+    folder.file("figures").mkdir()
+    folder.file("figures/samples.png").write_bytes(b"drawn earlier")
     folder.file("artifacts.npz").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(UserError, match=r"artifacts\.npz"):
-        figures.draw(folder, fake_run.options())
+    drawn = figures.draw(folder, fake_run.options())
+    assert folder.file("figures/loss_curves.png") in drawn
+    assert folder.file("figures/samples.png").read_bytes() == b"drawn earlier"
+    (line,) = run_data.load(folder).damaged
+    assert line.startswith(f"{folder.file('artifacts.npz')}: not readable")
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_has_a_short_title_and_a_caption_of_sentences(
         ("interpolation", "class centroids", "paths_centroids"),
         ("codes_3d", "by t-SNE", "tsne_3d"),
         ("reconstructions", "corrupted input", "reconstruction_input"),
+        ("denoising", "best classical denoiser (total variation)", "denoisers_output"),
     ],
 )
 def test_a_caption_speaks_only_of_what_is_there(

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
+if os.name == "nt":
+    BROWSER = None  # the pipe's descriptors are inherited on POSIX only
 _FLAGS = (
     "--headless",
     "--no-sandbox",

@@ -268,6 +268,22 @@ def test_a_click_decodes_the_place_or_the_image_that_it_hits(
     assert page.pixels(SEEN) == pytest.approx(decoded(model, page.sliders()), abs=1)
 
 
+def test_random_codes_are_spread_like_the_codes(
+    explore: Callable[..., Explorer], explored: RunFolder
+) -> None:
+    page = explore(explored)
+    drawn = []
+    for _ in range(30):
+        page.press("[data-act=random]")
+        page.settled()
+        drawn.append(page.sliders())
+    assert page.get(".where") == "a random code"
+    codes = page.arrays["codes"]
+    spread = codes.std(0)
+    assert np.abs((np.mean(drawn, 0) - codes.mean(0)) / spread).max() < 1.2
+    assert np.mean(np.std(drawn, 0) / spread) == pytest.approx(1, abs=0.4)
+
+
 def test_the_ring_is_dragged_and_the_view_is_moved_and_zoomed(
     explore: Callable[..., Explorer], explored: RunFolder
 ) -> None:
@@ -462,3 +478,16 @@ def test_without_a_decoder_images_are_still_seen(
     assert (
         page.browser.run("document.querySelectorAll('#explorer .given:not([hidden])').length") == 1
     )
+
+
+def test_the_page_of_a_run_decodes_an_images_code_to_its_reconstruction(
+    cli: Callable[..., Any], explore: Callable[..., Explorer]
+) -> None:
+    off = [f"evaluate.{part}=null" for part in ("robustness", "probe", "convergence")]
+    small = ("data.limit=200", "train.epochs=1", "device=cpu", "run_dir=run")
+    assert cli("model=vae", *small, *off).code == 0
+    page = explore(RunFolder(Path("run")))
+    page.browser.click(*page.point(7))
+    page.settled()
+    image = int(page.get(".where").split("test image ")[1].split(",")[0])
+    assert page.pixels(SEEN) == pytest.approx(page.arrays["explorer_outputs"][image, 0], abs=1)

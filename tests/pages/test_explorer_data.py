@@ -108,7 +108,7 @@ def test_each_image_is_at_its_place_in_the_picture(make_run: MakeRun) -> None:
 def test_large_images_are_averaged_and_many_large_codes_fit(make_run: MakeRun) -> None:
     rng = np.random.default_rng(0)
     folder = make_run()
-    n = 1500
+    n = 700
     fake_run.change_arrays(
         folder,
         codes=rng.normal(0, 1, (n, 600)).astype(np.float32),
@@ -117,6 +117,8 @@ def test_large_images_are_averaged_and_many_large_codes_fit(make_run: MakeRun) -
         codes_thumbnails=rng.integers(0, 256, (n, 3, 70, 64)).astype(np.uint8),
         explorer_outputs=np.zeros((n, 3, 70, 64), np.uint8),
         test_mse=np.ones(n),
+        explorer_decoder=np.array('[{"kind": "linear", "shape": [9], "arrays": {"weight": 0}}]'),
+        explorer_decoder_0=np.zeros(750_000, np.float32),
     )
     _, data = written(folder)
     assert data is not None
@@ -128,7 +130,8 @@ def test_large_images_are_averaged_and_many_large_codes_fit(make_run: MakeRun) -
     assert 100 < count < n
     assert data["codes"]["type"] == "float16"
     assert len(numbers(data["codes"])) == 600 * count == 600 * len(data["label"])
-    assert len(json.dumps(data)) < 6_000_000
+    assert len(numbers(data["decoder"][0]["arrays"]["weight"])) == 750_000
+    assert 5_000_000 < len(json.dumps(data)) < 7_000_000
     assert len(data["errors"]) == len(data["planes"]["PCA"]["points"]) / 2 == count
 
 

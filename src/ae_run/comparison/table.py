@@ -16,9 +16,11 @@ _SCORES = ("nelbo", "niwae", "log_likelihood", "mse", "psnr_db", "ssim")
 _ELSEWHERE = ("name", "tags", "notes", "evaluate", "figures", "search", "seed", "task", "worker")
 """Root keys that change no trained model, or have a column of their own."""
 _PLACES = ("run_dir", "resume", "run", "runs")
-_SAME_IMAGES = ("data.root", "data.path", "data.download", "data.mirrors", "train.replicas")
-_IMPLIED = ("model.requires_corruption",)
-"""Keys that may differ between runs on the same images."""
+_NOT_DECIDING = (
+    *("data.root", "data.path", "data.download", "data.mirrors"),
+    *("train.replicas", "train.loggers", "model.requires_corruption"),
+)
+"""Keys that may differ between runs that were trained alike on the same images."""
 _WIDTH = 80
 
 
@@ -137,7 +139,7 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     """The dotted keys that decide what is trained, with their values as they are typed."""
     for name, value in config.items():
         key = f"{prefix}{name}"
-        if key in (*_ELSEWHERE, *_PLACES, *_SAME_IMAGES, *_IMPLIED):
+        if key in (*_ELSEWHERE, *_PLACES, *_NOT_DECIDING):
             continue
         if isinstance(value, Mapping):
             yield from _flat(value, f"{key}.")

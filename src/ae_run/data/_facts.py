@@ -68,6 +68,7 @@ def _found(draw_seed: int | None, train: Part, validation: Part, test: Part) -> 
             shown = block if draw_seed is None else binarized(block, draw_seed)
             fingerprint.update(shown.data)
             total += int(shown.sum(dtype=np.uint64))
+        images.release()
         fingerprint.update(f"{part.labels.dtype.str}{part.labels.shape}".encode())
         fingerprint.update(part.labels.tobytes())
         keys.append(np.concatenate([np.empty(0, np.uint64), *own]))

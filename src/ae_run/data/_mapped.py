@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ae_run import processes
 from ae_run.data._binary import binarized
 from ae_run.errors import UserError
 
@@ -89,6 +90,10 @@ class Images:
         step = max(1, BLOCK_BYTES // max(1, self.array[:1].nbytes))
         for start in range(0, len(self), step):
             yield self[start : start + step]
+
+    def release(self) -> None:
+        """Have the system take back the memory of a mapped array; it is read again when used."""
+        processes.release(getattr(self.array, "_mmap", None))
 
     def save(self, folder: Path) -> None:
         """Write the images into a folder for `load`; a file gets a second name, not a copy."""

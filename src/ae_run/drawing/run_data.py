@@ -1,12 +1,16 @@
 """The contents of a run folder, read once; figures use nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder
+from ae_run.saved_config import upgraded
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class RunData:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     replicas: dict[str, Any] = field(default_factory=dict)
     """Scores over several seeds, if any."""
+    damaged: list[str] = field(default_factory=list)
+    """What could not be used, a line for each file or key."""
 
     @property
     def label(self) -> str:
@@ -70,16 +76,26 @@ def floats(values: Iterable[float | None]) -> np.ndarray:
 
 
 def load(folder: RunFolder) -> RunData:
-    """Read a run folder.
+    """Read a run folder; what is damaged or not this program's is left out, and named."""
+    damaged: list[str] = []
 
-    Raises:
-        UserError: a file exists but cannot be read.
-    """
+    def read(name: str, salvage: Callable[[str], tuple[T, list[str]]], empty: T) -> T:
+        if not folder.has(name):
+            return empty
+        try:
+            content, wrong = salvage(name)
+        except UserError as error:
+            damaged.append(str(error))
+            return empty
+        damaged.extend(f"{folder.file(name)}: {line}" for line in wrong)
+        return content
+
     return RunData(
-        config=folder.read_config() if folder.has("config.yaml") else {},
-        run=folder.read_json("run.json") if folder.has("run.json") else {},
-        history=folder.read_csv("history.csv"),
-        metrics=folder.read_json("metrics.json") if folder.has("metrics.json") else {},
-        arrays=folder.read_arrays("artifacts.npz") if folder.has("artifacts.npz") else {},
-        replicas=folder.read_json("replicas.json") if folder.has("replicas.json") else {},
+        config=upgraded(read("config.yaml", folder.salvage_mapping, {})),
+        run=read("run.json", folder.salvage_mapping, {}),
+        history=read("history.csv", folder.salvage_csv, []),
+        metrics=read("metrics.json", folder.salvage_mapping, {}),
+        arrays=read("artifacts.npz", folder.salvage_arrays, {}),
+        replicas=read("replicas.json", folder.salvage_mapping, {}),
+        damaged=damaged,
     )

@@ -24,7 +24,9 @@ from ae_run.evaluation import (
     denoisers,
     dimensions,
     examples,
+    frechet,
     likelihood,
+    nearest,
     probes,
     robustness,
 )
@@ -74,11 +76,13 @@ def evaluate(
 def _count(config: Config) -> int:
     """How many parts there are to show."""
     options = config.evaluate
-    optional = (options.log_likelihood_samples, options.convergence, options.latent, options.probe)
-    others = [*optional, None if config.corruption.name == "none" else config.corruption]
-    others.append(None if config.corruption.name == "none" else options.denoisers)
+    parts: list[object] = [options.convergence, options.latent, options.probe]
+    parts += [options.log_likelihood_samples, options.frechet]
+    if config.corruption.name != "none":
+        parts += [config.corruption, options.denoisers]
     named = len(robustness.curves(config)) + len(options.tsne)
-    return 3 + (options.latent is not None) + sum(other is not None for other in others) + named
+    parts.append(options.latent)  # and the Jacobian
+    return 3 + sum(part is not None for part in parts) + named
 
 
 def _evaluate(
@@ -180,7 +184,9 @@ def _from_codes(
     @cache  # several parts look at the same codes
     def train_codes() -> Codes:
         images = DeviceImages(dataset.train.images, device)
-        return Codes.of(model, dataset.train, images, options.batch_size)
+        found = Codes.of(model, dataset.train, images, options.batch_size)
+        dataset.train.images.release()
+        return found
 
     with part("code dimensions"):
         metrics |= dimensions.scores(model, images, test, train_codes, options.batch_size)
@@ -203,10 +209,21 @@ def _from_codes(
             arrays |= explorer_arrays(model, shown.z, images, options.batch_size)
             order = dimensions.importance(test, metrics.get("kl_per_dim"))
             arrays |= traversals(options.latent, model, train, order, config.seed)
+            if "random_samples_images" in arrays:
+                known = DeviceImages(dataset.train.images, device)
+                drawn = arrays["random_samples_images"]
+                means, pictures = nearest.of_samples(drawn, images, known)
+                metrics["latent"]["nearest"] = means
+                arrays |= _prefixed("nearest", pictures)
         with part("Jacobian of the encoder"):
             more, more_arrays = dimensions.encoder_scores(model, images, test)
         metrics["latent"] |= more
         arrays |= more_arrays
+    if options.frechet is not None:
+        with part("Fréchet distance of samples"):
+            metrics["frechet"] = frechet.frechet(
+                options.frechet, model, pca, dataset, train_codes, images, config.seed, folder.say
+            )
     if options.probe is not None:
         with part(f"classifiers on codes: {', '.join(options.probe.classifiers)}"):
             scores = _probe(config, options.probe, model, pca, dataset, train_codes, test)

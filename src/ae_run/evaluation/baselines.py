@@ -20,8 +20,8 @@ EXACT_WORK = 3e11
 """Images times squared pixels up to which it is computed from all images: about 10 s."""
 RANDOMIZED_WORK = 1e10
 """Images times pixels times components that the randomized solver takes."""
-RANDOMIZED_NUMBERS = 1e8
-"""Images times pixels of which it makes floats: 400 MB."""
+RANDOMIZED_NUMBERS = 8e7
+"""Images times pixels of which it makes floats: 320 MB."""
 _PER_COMPONENT = 4  # images that it takes at least
 _ROWS = 4096
 
@@ -59,6 +59,7 @@ class Pca:
         used = images_used(len(train), pixels, count)
         axes = _exact if pixels <= EXACT_PIXELS else _randomized
         mean, components = axes(train.images.select(slice(used)), count)
+        train.images.release()
         return cls(
             torch.from_numpy(mean.astype(np.float32)).to(device),
             torch.from_numpy(components.astype(np.float32)).to(device),
@@ -71,8 +72,11 @@ class Pca:
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) → their projections onto the components, of the same shape."""
-        codes = self.encode(images)
-        return torch.addmm(self.mean, codes, self.components).reshape(images.shape)
+        return self.decode(self.encode(images)).reshape(images.shape)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes (B, k) → flat images (B, C·H·W)."""
+        return torch.addmm(self.mean, codes, self.components)
 
 
 def _exact(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -20,11 +20,12 @@ from ae_run.run_folder import RunFolder
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "robustness": ("robustness", ("robustness_",)),
     "denoisers": ("denoisers", ("denoisers_",)),
+    "frechet": ("frechet", ()),
     "latent": (
         "latent",
         (
-            *("centroid", "random_samples_", "paths_", "path_2d_", "latent_grid_", "explorer_"),
-            *("dims_", "traversals_"),
+            *("centroid", "random_samples_", "nearest_", "paths_", "path_2d_", "latent_grid_"),
+            *("explorer_", "dims_", "traversals_"),
         ),
     ),
     "probe": ("probe", ()),

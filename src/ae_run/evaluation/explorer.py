@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ae_run.evaluation.decoder_export import Unsupported, export
@@ -20,6 +21,7 @@ from ae_run.randomness import generator
 Arrays = dict[str, np.ndarray]
 REACH = 3.0
 """Standard deviations of the codes, on both sides of their mean, that can be explored."""
+_THUMBNAIL = 32  # pixels a side, at most: what the page shows of a reconstruction
 _GRID = 15
 _CHECKED = 64
 
@@ -36,15 +38,15 @@ def explorer_arrays(
         batch_size: images to reconstruct at once.
 
     Returns:
-        `outputs` (n, C, H, W) uint8, the reconstructions of clean images. `decoder`, the layers as
-        JSON, each array in it named by the number of its own entry `decoder_<number>`. Of a
-        decoder that cannot be had: `reason`, why not, and images decoded beforehand over the two
-        dimensions of largest variance, `grid_images` (G, G, C, H, W), the second dimension by
-        row, with `grid_dims` (2,) and `grid_values` (2, G). A one-dimensional code has one row.
+        `outputs` (n, C, h, w) uint8, the reconstructions of clean images, made small. `decoder`,
+        the layers as JSON, in which an array is the number k of the entry `decoder_<k>`. Where
+        there is no such decoder: `reason`, and images decoded beforehand over the two dimensions
+        of largest variance, `grid_images` (G, G, C, H, W), the second dimension by row, with
+        `grid_dims` (2,) and `grid_values` (2, G). A one-dimensional code has one row.
     """
     n = len(codes)
     outputs = [
-        to_uint8(model.reconstruct(images.slice(start, min(start + batch_size, n))))
+        to_uint8(_small(model.reconstruct(images.slice(start, min(start + batch_size, n)))))
         for start in range(0, n, batch_size)
     ]
     arrays: Arrays = {"outputs": np.concatenate(outputs)}
@@ -54,6 +56,12 @@ def explorer_arrays(
     except Unsupported as error:
         arrays |= {"reason": np.array(str(error))} | _grid(model, mean, spread)
     return {f"explorer_{name}": array for name, array in arrays.items()}
+
+
+def _small(images: Tensor) -> Tensor:
+    """Images averaged over blocks of pixels, to at most `_THUMBNAIL` a side."""
+    step = min(-(-max(images.shape[-2:]) // _THUMBNAIL), *images.shape[-2:])
+    return images if step == 1 else F.avg_pool2d(images, step)
 
 
 def packed(layers: list[Layer]) -> Arrays:

@@ -29,13 +29,11 @@ def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
 
     A style other than the default has its own folder, `figures/<style>/`. The page shows the
     default style, so that it is always drawn, and with `dark_page` the dark one where a reader's
-    browser is dark. Figures that the run no longer has data for are removed.
+    browser is dark. Figures that the run no longer has data for are removed, unless a
+    file of it is damaged.
 
     Returns:
         The files written, in the order of the page.
-
-    Raises:
-        UserError: a file of the run cannot be read.
     """
     run = run_data.load(folder)
     target = folder.file("figures")
@@ -45,7 +43,7 @@ def draw(folder: RunFolder, config: FiguresConfig) -> list[Path]:
             for figure in available():
                 drawn = figure.draw(run, look.style)
                 if drawn is None:
-                    for suffix in (*FORMATS, "gif"):
+                    for suffix in () if run.damaged else (*FORMATS, "gif"):
                         (look.folder / f"{figure.name}.{suffix}").unlink(missing_ok=True)
                     continue
                 contents = {f"{figure.name}.{kind}": rendered(drawn, kind) for kind in look.formats}

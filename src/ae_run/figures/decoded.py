@@ -156,6 +156,39 @@ def random_samples(run: RunData, style: Style, title: str) -> Figure | None:
 
 
 @section.figure(
+    "Nearest training images",
+    "Samples above the training images that are nearest to them, with the mean squared error "
+    "between the two; then test images in the same way, which cannot be copies. Samples that are "
+    "much nearer to training images than test images are would be copies.",
+)
+def nearest(run: RunData, style: Style, title: str) -> Figure | None:
+    """Needs `random_samples_images` and `nearest_test_targets` (k, C, H, W).
+
+    And for both, `samples` and `test`: `nearest_<kind>_images` (k, C, H, W), `nearest_<kind>_mse`
+    (k,).
+    """
+    kinds = {"samples": "random_samples_images", "test": "nearest_test_targets"}
+    columns = style.across(COLUMNS, 0.55)
+    blocks = []
+    for kind, name in kinds.items():
+        images, found, errors = (
+            run.array(key) for key in (name, f"nearest_{kind}_images", f"nearest_{kind}_mse")
+        )
+        if images is None or found is None or errors is None:
+            continue
+        shown = min(columns, len(found), len(images))
+        what = "sample" if kind == "samples" else "test image"
+        block = Block(
+            np.stack([images[:shown], found[:shown]]),
+            row_labels=[what, "nearest"],
+            cell_labels=[*[""] * shown, *(f"{value:.4f}" for value in errors[:shown])],
+            title=f"{what}s: mean squared error {errors.mean():.4f} (mean of {len(errors)})",
+        )
+        blocks.append(block)
+    return grid_figure(style, title, run.label, blocks) if blocks else None
+
+
+@section.figure(
     "A plane of the latent space",
     "Decoded codes in which two dimensions take the values at the edges of the grid, in standard "
     "deviations, and all others stay at their mean.",

@@ -15,9 +15,11 @@ from ae_run.drawing.run_data import RunData
 from ae_run.drawing.style import PER_MARKER, Style
 from ae_run.pages.render import data_uri
 
-_BUDGET = 1_200_000
-"""Bytes of all codes, and of each picture of images, before base64 makes 4/3 of them: with the
-decoder's 4 MB and the figures, a page stays below 12 MB."""
+_BUDGET = 5_000_000
+"""Bytes of codes, decoder and images, before base64 makes 4/3 of them: with its figures, which are
+seldom more than 5 MB, a page stays below 12 MB."""
+_CODES = 800_000
+"""Bytes of all codes."""
 _POINTS = 5000
 _THUMBNAIL = 32  # pixels a side, at most
 _PER_ROW = 64
@@ -34,14 +36,16 @@ def explorer(run: RunData) -> dict[str, Any] | None:
     labels = run.array("codes_labels")
     labels = np.zeros(len(codes), int) if labels is None else labels
     inputs, outputs = run.array("codes_thumbnails"), run.array("explorer_outputs")
-    most = min(len(codes), _POINTS, max(1, _BUDGET // (2 * codes.shape[1])))
-    pictures = [_sprite(images, most) for images in (inputs, outputs)]
+    most = min(len(codes), _POINTS, max(1, _CODES // (2 * codes.shape[1])))
+    weights = [a.nbytes for name, a in run.arrays.items() if name.startswith("explorer_decoder_")]
+    room = (_BUDGET - _CODES - sum(weights)) // 2
+    pictures = [_sprite(images, most, room) for images in (inputs, outputs)]
     shown = min([most, *(one["count"] for one in pictures if one)])
     light, dark = (Style.named(name, 100) for name in ("default", "dark"))
     errors = run.array("test_mse")
     return {
         "count": shown,
-        "codes": _packed(codes[:shown], _BUDGET),
+        "codes": _packed(codes[:shown], _CODES),
         "mean": _floats(codes.mean(0)),
         "spread": _floats(codes.std(0)),
         "order": np.argsort(-codes.std(0), kind="stable").tolist(),
@@ -119,7 +123,7 @@ def _grid(run: RunData) -> dict[str, Any] | None:
     return {
         "dims": run.arrays["explorer_grid_dims"].tolist(),
         "values": [_floats(row) for row in run.arrays["explorer_grid_values"]],
-        "images": _sprite(images.reshape(rows * columns, *images.shape[2:]), rows * columns),
+        "images": _sprite(images.reshape(-1, *images.shape[2:]), rows * columns, _BUDGET),
     }
 
 
@@ -136,8 +140,8 @@ def _packed(array: np.ndarray, limit: int | None = None) -> dict[str, Any]:
     return {"type": kind, "data": base64.b64encode(array.tobytes()).decode()}
 
 
-def _sprite(images: np.ndarray | None, most: int) -> dict[str, Any] | None:
-    """The first images (n, C, H, W) in one PNG, row by row, as many as the budget allows.
+def _sprite(images: np.ndarray | None, most: int, room: int) -> dict[str, Any] | None:
+    """The first images (n, C, H, W) in one PNG of at most `room` bytes, row by row.
 
     Images of more than `_THUMBNAIL` pixels a side are averaged over blocks of pixels.
     """
@@ -145,8 +149,8 @@ def _sprite(images: np.ndarray | None, most: int) -> dict[str, Any] | None:
         return None
     small = _reduced(images[:most])
     content = _png(small)
-    while len(content) > _BUDGET and len(small) > 1:
-        small = small[: max(1, int(0.95 * len(small) * _BUDGET / len(content)))]
+    while len(content) > room and len(small) > 1:
+        small = small[: max(1, int(0.95 * len(small) * room / len(content)))]
         content = _png(small)
     return {
         "source": data_uri("image/png", content),
@@ -158,7 +162,7 @@ def _sprite(images: np.ndarray | None, most: int) -> dict[str, Any] | None:
 
 
 def _reduced(images: np.ndarray) -> np.ndarray:
-    step = -(-max(images.shape[-2:]) // _THUMBNAIL)
+    step = min(-(-max(images.shape[-2:]) // _THUMBNAIL), *images.shape[-2:])
     if step == 1:
         return images
     height, width = (size // step * step for size in images.shape[-2:])
@@ -177,7 +181,5 @@ def _png(images: np.ndarray) -> bytes:
     cells = np.concatenate([images, padding]).reshape(rows, _PER_ROW, *images.shape[1:])
     pixels = image_grid(cells, 0, 0)[..., : 3 if images.shape[1] == 3 else 1]
     buffer = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-        buffer, "PNG", optimize=True
-    )
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -63,11 +63,11 @@ def status(run: RunData, folder: RunFolder) -> dict[str, Any]:
     if kind != "finished" and done is not None:
         total = _get(run.config, "train", "epochs")
         text += f", after {number(done)} of {number(total)} epochs" if total else ""
-    warnings = _warnings(run)
+    warnings = [*_warnings(run), *(f"left out: {line}" for line in run.damaged)]
     if kind == "finished" and warnings:
         kind, text = "warned", "Finished, with a warning"
     # Without a finished epoch there is nothing to resume from.
-    resume = kind not in ("finished", "warned") and folder.epochs_saved() > 0
+    resume = kind not in ("finished", "warned") and len(run.history) > 0
     return {
         "kind": kind if kind in (*_LEADS, "warned") else "running",
         "text": text,

@@ -168,6 +168,8 @@ def score_tables(run: RunData) -> list[Table]:
         tables.append(
             Table("Linear probe and k-NN on the codes", note, ["classifier", "accuracy"], rows)
         )
+    if found := metrics.get("frechet"):
+        tables.append(_frechet(found))
     for key, curve in (metrics.get("robustness") or {}).items():
         tables.append(_robustness(key, curve))
     return tables
@@ -228,6 +230,24 @@ def _denoisers(known: Mapping[str, Any]) -> Table:
     )
     header = ["by", *(_name(key, unit=True) for key in _IMAGE_SCORES)]
     return Table("Classical denoisers", note, header, rows)
+
+
+def _frechet(found: Mapping[str, Any]) -> Table:
+    """The quality of samples, between what is best and what is easy."""
+    prior = found.get("samples_from") == "prior"
+    source = "from its prior" if prior else "from a Gaussian fitted to its codes: it has no prior"
+    rows = {
+        f"samples of this model ({source})": found.get("samples"),
+        "validation images: the least to hope for": found.get("validation"),
+        "samples of PCA (a Gaussian fitted to the components)": found.get("pca"),
+    }
+    note = (
+        f"Between {found['n']:,} images of each kind and as many test images, on the features of a "
+        f"classifier trained on this data set (test accuracy {number(found['accuracy'])}): not "
+        "comparable with distances on Inception's features, or with another number of images."
+    )
+    listed = [[name, number(value)] for name, value in rows.items()]
+    return Table("Fréchet distance", note, ["images", "distance to test images"], listed)
 
 
 def _seeds(replicas: Mapping[str, Any]) -> Table:

@@ -49,10 +49,11 @@ def write(folder: RunFolder) -> Path:
     Returns:
         The page's path.
 
-    Raises:
-        UserError: a file of the run cannot be read.
+    What of the run's files cannot be used is left out, and named on the page and the terminal.
     """
     run = run_data.load(folder)
+    for line in run.damaged:
+        folder.say(f"left out: {line}")
     config = folder.file("config.yaml")
     explorer = _explorer.explorer(run)
     sections = _sections(folder.file("figures"), run)

@@ -22,7 +22,7 @@ RESULTS_VERSION = 3
 """To be raised when a change of the program changes what a config results in."""
 _DECIDES = ("seed", "data", "corruption", "model", "train", "evaluate")
 # Where the images come from and how many threads work does not decide; the images themselves do.
-# No report compares with classical denoisers.
+# No report compares with classical denoisers, or has Fréchet distances.
 _DECIDES_NOT = (
     ("data", "root"),
     ("data", "mirrors"),
@@ -32,6 +32,7 @@ _DECIDES_NOT = (
     ("train", "threads"),
     ("train", "replicas"),
     ("evaluate", "denoisers"),
+    ("evaluate", "frechet"),
 )
 
 

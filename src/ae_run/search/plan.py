@@ -25,6 +25,7 @@ _ON_ONE_GPU = 4  # workers, with search.workers=auto
 # May differ between machines: where data lies and how it is computed.
 _ELSEWHERE = (
     *("data.root", "data.download", "data.mirrors", "data.path", "train.threads"),
+    "train.loggers",
     "data.suggested_steps",  # gives train.epochs, which counts
     "data.memory",
 )

@@ -77,7 +77,8 @@ class BatchedTraining:
         for run, (_, state) in zip(runs, saved, strict=True):
             run.model.to(run.device, dtype)
             if state:
-                checkpoints.load_state(run.model, state["model"])
+                with checkpoints.restoring(run.folder):
+                    checkpoints.load_state(run.model, state["model"])
         (self._stage,) = first.model.stages()
         self.runs, self.settings = runs, first.config.train
         self.model: nn.Module = first.model

@@ -6,18 +6,22 @@ saved, since every epoch seeds its generators again (see `ae_run.randomness`).
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import safetensors.torch
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
+from ae_run import faults
 from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder, write_bytes
 
 WEIGHTS, RESUME = "model.safetensors", "resume.pt"
+_LONGEST = 200  # characters of a reason
 
 
 @dataclass
@@ -77,17 +81,48 @@ def load_resume(folder: RunFolder) -> tuple[Progress, dict[str, Any]]:
     """The state after the last finished epoch; a new one if there is none.
 
     Raises:
-        UserError: the file is corrupt or truncated.
+        UserError: the file is corrupt or truncated, or something else.
     """
     path = folder.file(RESUME)
     if not path.is_file():
         return Progress(), {}
-    try:
+    with restoring(folder):
         # weights_only: plain tensors and types; nothing in the file is executed.
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return Progress(**state.pop("progress")), state
+        progress = TypeAdapter(Progress).validate_python(state.pop("progress"))
+        _check(progress)
+        return progress, {name: dict(state[name]) for name in ("model", "optimizer")}
+
+
+@contextmanager
+def restoring(folder: RunFolder) -> Iterator[None]:
+    """Explain what goes wrong with a part of `resume.pt`.
+
+    Raises:
+        UserError: something did.
+    """
+    try:
+        yield
     except Exception as error:
+        if faults.of(error) is not None:
+            raise
+        reason = " ".join(str(error).split())[:_LONGEST]
         raise UserError(
-            f"{path}: corrupt or truncated ({type(error).__name__}); it holds the last finished "
-            "epoch. Delete it to train from the start"
+            f"{folder.file(RESUME)}: corrupt or truncated ({type(error).__name__}: {reason}); it "
+            "holds the last finished epoch. Delete it to train from the start"
         ) from None
+
+
+def _check(progress: Progress) -> None:
+    """Refuse numbers that contradict each other."""
+    rows = progress.history
+    if len(rows) != progress.epoch or not 0 <= progress.best_epoch <= progress.epoch:
+        raise ValueError(f"epoch {progress.epoch} with a history of {len(rows)} epochs")
+    if not (0 <= progress.stage_epoch <= progress.epoch and progress.stage >= 0):
+        raise ValueError(f"epoch {progress.stage_epoch} of stage {progress.stage}")
+    for row in rows:
+        numbers = {key: value for key, value in row.items() if key != "stage"}
+        if not all(isinstance(value, int | float) for value in numbers.values()):
+            raise ValueError("a value in the history is no number")
+        if not {"epoch", "stage", "train_seconds", "train_total"} <= {*row}:
+            raise ValueError("a row of the history lacks values")

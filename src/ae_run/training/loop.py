@@ -83,7 +83,10 @@ class Training:
     def remaining_stages(self) -> Iterator[Stage]:
         """The unfinished stages; each is set up, with its own progress bar, when yielded."""
         progress = self.progress
-        for index, stage in enumerate(self.run.model.stages()):
+        stages = self.run.model.stages()
+        with checkpoints.restoring(self.run.folder):
+            stages[progress.stage]
+        for index, stage in enumerate(stages):
             if index < progress.stage:
                 continue
             if index > progress.stage:
@@ -100,17 +103,19 @@ class Training:
                 self.run.folder.say(reason)
 
     def close(self) -> None:
-        """Close the progress bar."""
+        """Close the progress bar, and let go of the images."""
         if self.bar is not None:
             self.bar.close()
+        self.run.dataset.train.images.release()
 
     def build_step(self, stage: Stage) -> AnyStep:
         """The step of a stage; a resumed stage gets its saved optimizer state."""
         run = self.run
         optimizer = optimizers.build(self.settings, stage.parameters, run.device)
         if self._saved:
-            checkpoints.load_state(run.model, self._saved["model"])
-            optimizers.load_state(optimizer, self._saved["optimizer"])
+            with checkpoints.restoring(run.folder):
+                checkpoints.load_state(run.model, self._saved["model"])
+                optimizers.load_state(optimizer, self._saved["optimizer"])
             self._saved = {}
         step = Step(run.config, run.precision, stage, optimizer, self.images)
         return on_graph(run, step, self.images)

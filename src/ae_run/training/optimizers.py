@@ -48,12 +48,20 @@ def build(
 
 
 def load_state(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
-    """Load an optimizer's saved state, from any device; the options are not changed."""
+    """Load an optimizer's saved state, from any device; the options are not changed.
+
+    Raises:
+        ValueError: it is the state of other weights.
+    """
+    if len({frozenset(state) for state in saved["state"].values()}) > 1:
+        raise ValueError("the state of some weights is incomplete")
     options = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": saved["state"], "param_groups": options})
     # Fused optimizers walk through memory: a weight's state must have the weight's layout.
     for weight, state in optimizer.state.items():
         for name, value in state.items():
+            if value.numel() != 1 and value.shape != weight.shape:
+                raise ValueError(f"{name} has the shape {(*value.shape,)}, not {(*weight.shape,)}")
             if value.shape == weight.shape:
                 state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 

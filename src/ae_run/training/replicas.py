@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ae_run.run_folder import RunFolder
 from ae_run.training import batched
-from ae_run.training.loop import fit
+from ae_run.training.loop import Row, fit
 from ae_run.training.run import Run, start, training_facts
 
 FOLDER = "replicas"
@@ -27,8 +27,10 @@ def start_others(run: Run, overrides: Sequence[str]) -> list[Run]:
     return others
 
 
-def fit_all(run: Run, others: Sequence[Run]) -> Iterator[None]:
+def fit_all(run: Run, others: Sequence[Run]) -> Iterator[Row | None]:
     """Train all seeds, on CUDA in one batched model if possible; yield after each epoch.
+
+    The first seed's row of the history; None for another seed's epoch, and for one of all seeds.
 
     On a CPU, a batched model is no faster than one model after the other.
     """
@@ -36,13 +38,13 @@ def fit_all(run: Run, others: Sequence[Run]) -> Iterator[None]:
         reason = batched.why_not(run)
         if run.device.type == "cuda" and reason is None:
             for _ in batched.fit_batched([run, *others]):
-                yield
+                yield None
         else:
             if run.device.type == "cuda":
                 run.folder.say(f"seeds are trained one after the other: {reason}")
             for one in (run, *others):
-                for _ in fit(one):
-                    yield
+                for row in fit(one):
+                    yield row if one is run else None
         for other in others:
             other.folder.update_json("run.json", **training_facts(other))
 

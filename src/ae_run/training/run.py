@@ -156,10 +156,10 @@ def check_fingerprint(folder: RunFolder, dataset: Dataset) -> None:
     if known is None:
         raise UserError(f"{folder.path}: contains no trained model")
     if known["fingerprint"] != dataset.fingerprint:
-        key = "path" if "path" in folder.read_yaml("config.yaml")["data"] else "root"
+        key = "path" if "path" in (folder.read_config().get("data") or {}) else "root"
         raise UserError(
-            f"{folder.path}: data.name={known['name']} gives other images or splits than the run "
-            f"was trained on (fingerprint {dataset.fingerprint[:9]}, not "
+            f"{folder.path}: data.name={known.get('name')} gives other images or splits than the "
+            f"run was trained on (fingerprint {dataset.fingerprint[:9]}, not "
             f"{known['fingerprint'][:9]}); set data.{key} to its data"
         )
 

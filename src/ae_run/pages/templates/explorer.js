@@ -162,7 +162,7 @@
       choice("plane").parentElement.hidden = options.length < 2;
       ["x", "y"].forEach((axis, at) => {
         choice(axis).append(...data.order.map((k) => new Option(`code ${k + 1}`, k)));
-        choice(axis).value = (data.grid?.dims ?? data.order)[at] ?? 0;
+        choice(axis).value = (data.grid?.dims ?? (dims === 2 ? [0, 1] : data.order))[at] ?? 0;
       });
       if (data.grid) choice("plane").value = options.at(-1);
       all("[data-choice]").forEach((one) => one.addEventListener("change", () => {
@@ -199,6 +199,16 @@
     function goToImage(index) {
       go(codeOf(index), about(index), index);
       say(`Chosen: ${about(index)}`);
+    }
+    // From a Gaussian with the codes' own mean and covariance, as a sum over all codes.
+    function random() {
+      const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+      const next = Float64Array.from(data.mean);
+      for (let index = 0; index < data.count; index += 1) {
+        const weight = normal() / Math.sqrt(data.count);
+        codeOf(index).forEach((value, k) => { next[k] += weight * (value - data.mean[k]); });
+      }
+      go(next, "a random code");
     }
     function pick(where, hit) {
       // t-SNE has no way back: it takes the nearest image.
@@ -293,9 +303,11 @@
     }));
     all("[data-key]").forEach((one) => one.addEventListener("click", () => plane.press(one.dataset.key)));
     $("[data-act=mean]").addEventListener("click", () => go(data.mean, "the mean code"));
+    $("[data-act=random]").addEventListener("click", random);
     dark.addEventListener("change", () => { legend(); plane.restyle(); });
     $("[data-mode=path]").hidden = !decodes;
     all(".seen > figure:first-child, .sliders, [data-act=mean]").forEach((one) => { one.hidden = !decodes; });
+    $("[data-act=random]").hidden = !decoder;
     legend();
     planes();
     if (decodes) sliders(10);

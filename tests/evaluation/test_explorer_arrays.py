@@ -26,7 +26,7 @@ class Branched(Linear):
 
 
 def arrays_of(model: Linear, n: int = 20) -> dict[str, np.ndarray]:
-    images = make_dataset().open_test().images
+    images = make_dataset(shape=model.image_shape).open_test().images
     with torch.no_grad():
         on_device = DeviceImages(images, CPU)
         codes = model.encode(on_device.slice(0, n))
@@ -45,6 +45,16 @@ def test_it_holds_the_reconstructions_and_the_decoder():
     assert numbers == list(range(len(numbers)))
     assert all(f"explorer_decoder_{number}" in arrays for number in numbers)
     assert "explorer_reason" not in arrays
+
+
+def test_reconstructions_of_large_images_are_kept_small():
+    model = Linear(latent_dim=4, image_shape=(1, 70, 64))
+    outputs = arrays_of(model)["explorer_outputs"]
+    assert outputs.shape == (20, 1, 23, 21)
+    images = make_dataset(shape=model.image_shape).open_test().images[:1]
+    with torch.no_grad():
+        first = model.reconstruct(torch.from_numpy(images).float() / 255)[0, 0, :3, :3]
+    assert outputs[0, 0, 0, 0] == pytest.approx(255 * first.mean().item(), abs=0.51)
 
 
 @pytest.mark.parametrize(("d", "shape"), [(1, (1, 15)), (2, (15, 15)), (5, (15, 15))])
