@@ -15,14 +15,23 @@ ROOT = Path(ae_run.__file__).parent
 
 # A room, which is a module or a package below ae_run, imports only the rooms before it.
 ORDER = (
-    *("errors", "messages", "console", "own_code", "components", "schema", "saved_config"),
-    *("processes", "saved_files", "saved_arrays", "run_folder"),
+    *(
+        "errors",
+        "messages",
+        "console",
+        "processes",
+        "own_code",
+        "components",
+        "schema",
+        "saved_config",
+    ),
+    *("saved_files", "saved_arrays", "run_folder"),
     *("headline", "progress", "randomness", "devices", "process_state", "faults"),
     *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
     *("composition", "drawing", "figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "loggers", "comparison", "check"),
-    *("tasks", "search", "reports", "sweep", "key_docs", "key_help", "help_page", "arguments"),
-    *("completion", "api", "testing", "cli"),
+    *("tasks", "handover", "search", "reports", "sweep", "key_docs", "key_help", "help_page"),
+    *("arguments", "completion", "api", "testing", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

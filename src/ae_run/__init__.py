@@ -7,10 +7,10 @@ The rooms, in the order in which they may import each other:
 
     errors, messages    the ways a command can fail, and how their one line reads
     console             what is printed: -q, -v, colour, streams that are not UTF-8
+    processes           child processes, stop signals, cores and memory on every platform
     own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
     saved_config        configs of older versions, upgraded
-    processes           child processes, stop signals, cores and memory on every platform
     saved_files, saved_arrays
                         schemas of a run folder's own files: what of a damaged one can be used
     run_folder          a run's files: locked, replaced in one step, marked as current
@@ -39,6 +39,7 @@ The rooms, in the order in which they may import each other:
     comparison          task=compare, list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
+    handover            task=export, task=encode: a run's model and codes for other programs
     search              task=search: plan, workers (starts them), worker (is one), trial, storage
     reports             scripts/make_figures.py: the student reports, number by number
     sweep               a sweep's folder, the names of its runs, its table

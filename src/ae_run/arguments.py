@@ -12,13 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
-from ae_run import components, key_docs, messages
+from ae_run import components, key_docs, messages, processes
 from ae_run.errors import UserError
 from ae_run.task_table import TASKS
 
 QUIET, VERBOSE, YES = ("-q", "--quiet"), ("-v", "--verbose"), ("-y", "--yes")
 HELP = ("-h", "--help")
 COMPLETION = ("-sc", "--shell-completion")
+_LONGEST_KEY = 120
 _CONFIG_DIR = ("--config-dir", "-cd")
 _MULTIRUN = ("-m", "--multirun")
 _CFG, _RUN, _INFO, _PACKAGE = (
@@ -38,6 +39,7 @@ FLAG_VALUES = {
 }
 PATH_KEYS = (
     *("data.path", "data.root", "run_dir", "run", "resume", "search.storage", "train.init_from"),
+    "output",
 )
 """Their values are files and folders, and taken as they are typed."""
 _TEXT_KEYS = ("name", "notes")
@@ -73,7 +75,7 @@ def config_dirs(args: Sequence[str]) -> tuple[list[str], list[Path]]:
             continue
         if not (value := flag_value(args, i)):
             raise UserError(f"{name}: needs a folder")
-        path = Path(value).expanduser()
+        path = processes.expanded(value)
         if not path.is_dir():
             raise UserError(f"{name} {value}: no such folder")
         args[i : i + (1 if "=" in arg else 2)] = (
@@ -159,6 +161,8 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             normal.append(arg)
         elif not key:
             raise UserError(f"{arg}: there is no key before the '='; write KEY=VALUE")
+        elif len(key) > _LONGEST_KEY:
+            raise UserError(f"{key[:_LONGEST_KEY]}…: no such key; none has so many letters")
         elif key == "reports":
             raise UserError(
                 f"{arg}: the student reports are made by a script: "

@@ -30,6 +30,8 @@ from ae_run.task_table import TASKS
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_LONGEST_REASON = 300  # characters
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code, and leave the process as it was."""
@@ -47,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             sys.stderr.close()
             return 141
+        except OSError as error:  # of a folder that a command needs before it is composed
+            return _report(UserError(str(faults.of(error))))
 
 
 def _run(args: Sequence[str]) -> int:
@@ -102,7 +106,11 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
 
     codes: list[int] = []
 
+    begun = False
+
     def job(cfg: "DictConfig") -> int:
+        nonlocal begun
+        begun = True
         codes.append(_job(cfg))
         if codes[-1] and any(name.startswith("SUBMITIT_") for name in os.environ):
             # A launcher notices only exceptions.
@@ -124,6 +132,11 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
             raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:
             raise UserError(f"not readable as YAML: {' '.join(str(error).split())}") from None
+        except (OSError, ValueError, RecursionError) as error:  # of any file or value, from Hydra
+            if begun:
+                raise
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise UserError(f"cannot be composed: {type(error).__name__}: {reason}") from None
         except _SweepStopped as stopped:
             codes.append(stopped.code)
         except SystemExit as end:  # argparse, and Hydra after printing a help text

@@ -142,6 +142,10 @@ def option_file(group: str, option: str, extra: Iterable[Path] = ()) -> Path:
 
 
 def _description(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: not readable as YAML: {reason}") from None
     comments = (line for line in lines if line.startswith("#") and "@package" not in line)
     return next(comments, "").lstrip("# ").rstrip()

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 quiet = False
@@ -32,10 +33,13 @@ def settings(less: bool = False, more: bool = False, yes: bool = False) -> Itera
     """Set `quiet`, `verbose` and `agreed`, and let no character end the program, in a block.
 
     A stream that cannot encode a character (a pipe on Windows, `LC_ALL=C`) gets its plain
-    spelling, such as `+/-` for `±`.
+    spelling, such as `+/-` for `±`. What is said to a stream that the caller has closed is lost.
     """
     global quiet, verbose, agreed
     before = quiet, verbose, agreed
+    closed = [name for name in ("stdout", "stderr") if _is_closed(getattr(sys, name))]
+    for name in closed:
+        setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
     streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
     handlers = [stream.errors for stream in streams]
     quiet, verbose, agreed = less, more, yes
@@ -48,6 +52,14 @@ def settings(less: bool = False, more: bool = False, yes: bool = False) -> Itera
         for stream, handler in zip(streams, handlers, strict=True):
             with suppress(ValueError):  # it is closed
                 stream.reconfigure(errors=handler)
+        for name in closed:
+            getattr(sys, name).close()
+            setattr(sys, name, None)
+
+
+def _is_closed(stream: TextIO | None) -> bool:
+    """Whether nothing can be written, as after `>&-` in a shell."""
+    return stream is None or stream.closed
 
 
 def say(text: str = "") -> None:

@@ -49,20 +49,20 @@ class LatentConfig(Schema):
     path_classes: Pairs | None
     path_images: Pairs | None
     path_quantiles: FractionPairs | None
-    path_steps: Annotated[int, Field(ge=2)]
+    path_steps: Annotated[int, Field(ge=2, le=10_000)]
     variances: Levels
     spread_steps: Levels
-    samples: Annotated[int, Field(ge=0)]
+    samples: Annotated[int, Field(ge=0, le=100_000)]
     grid_dims: Pair | None
-    grid_size: Annotated[int, Field(ge=2)]
+    grid_size: Annotated[int, Field(ge=2, le=1000)]
     grid_range: Annotated[float, Field(gt=0)]
 
 
 class ConvergenceConfig(Schema):
     """Manifold convergence: the output repeatedly fed back as input."""
 
-    starts: Positive
-    max_steps: Positive
+    starts: Annotated[int, Field(ge=1, le=10_000)]
+    max_steps: Annotated[int, Field(ge=1, le=1_000_000)]
     threshold: Annotated[float, Field(ge=0)]
     marks: Levels
 

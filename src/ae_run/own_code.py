@@ -23,6 +23,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from ae_run import processes
 from ae_run.errors import UserError
 
 GROUP = "ae_run.components"
@@ -124,7 +125,7 @@ def find(given: str) -> Code:
     Raises:
         UserError: neither, or it has no components.
     """
-    folder = Path(given).expanduser()
+    folder = processes.expanded(given)
     if folder.is_dir():
         found = Code(folder.resolve().name, folder.absolute())
     else:

@@ -1,4 +1,4 @@
-"""What systems do differently: child processes, stop signals, cores and memory of a process."""
+"""What systems do differently: home folders, child processes, stop signals, cores, memory."""
 
 import mmap
 import os
@@ -9,6 +9,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
+
+from ae_run.errors import UserError
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with `~` and `~user` as the folders that they mean.
+
+    Raises:
+        UserError: there is no such user, or the user has no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: no such user, or no home folder; write the whole path") from None
 
 
 def start(

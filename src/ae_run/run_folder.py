@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import yaml
 
-from ae_run import console
+from ae_run import console, processes
 from ae_run.errors import FolderInUse, UserError
 from ae_run.saved_config import upgraded
 
@@ -97,7 +97,7 @@ class RunFolder:
             parts += [word] if (word := file_name(name or "")[:_LONGEST_NAME]) else []
             path = Path("outputs") / label / "-".join(parts)
         else:
-            path = Path(run_dir).expanduser()
+            path = processes.expanded(run_dir)
         try:
             path.mkdir(parents=True, exist_ok=False)
         except FileExistsError:
@@ -116,7 +116,7 @@ class RunFolder:
         Raises:
             UserError: no such folder, or not a run folder.
         """
-        folder = Path(path).expanduser()
+        folder = processes.expanded(path)
         if not folder.is_dir():
             raise UserError(f"{key}={path}: no such run folder")
         if not (folder / "config.yaml").is_file():

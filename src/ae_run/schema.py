@@ -29,7 +29,8 @@ class Schema(BaseModel):
 
 
 Line = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Also the size of an array, of which no machine holds more."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -41,12 +42,12 @@ def _in_a_list(value: object) -> object:
 ONE_OR_SEVERAL = BeforeValidator(_in_a_list)
 """On the type of a list: one value without brackets is taken as a list of one."""
 Positives = Annotated[tuple[Positive, ...], Field(strict=False)]
-Naturals = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+Naturals = Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(strict=False)]
 Pair = Annotated[Naturals, Field(min_length=2, max_length=2)]
 Pairs = Annotated[tuple[Pair, ...], Field(strict=False)]
 FractionPair = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
 FractionPairs = Annotated[tuple[FractionPair, ...], Field(strict=False)]
-Levels = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False)]
+Levels = Annotated[tuple[Annotated[float, Field(ge=0, le=1e30)], ...], Field(strict=False)]
 
 
 class ComponentConfig(Schema):

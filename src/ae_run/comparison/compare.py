@@ -1,9 +1,8 @@
 """`task=compare`: runs in one table on the terminal, as CSV, and on a page."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from ae_run import console
+from ae_run import console, processes
 from ae_run.comparison import page, paired, runs, table
 from ae_run.comparison.runs import FoundRun
 from ae_run.comparison.table import Table
@@ -22,7 +21,7 @@ def compare(job: Job) -> None:
     """
     found = runs.find(job.config.runs)
     given = job.config.run_dir
-    if given is not None and Path(given).expanduser().exists():
+    if given is not None and processes.expanded(given).exists():
         raise UserError(f"run_dir={given}: already exists; choose another")
     folder = RunFolder.create(given, "compare", job.config.name)
     title = job.config.name or f"{len(found)} run{'s' * (len(found) > 1)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ae_run import processes
 from ae_run.errors import FolderInUse, UserError
 from ae_run.run_folder import REPLICAS, RunFolder
 
@@ -96,7 +97,7 @@ def find(patterns: Sequence[str] | None) -> list[FoundRun]:
 
 
 def _folders(pattern: str) -> Iterator[Path]:
-    expanded = str(Path(pattern).expanduser())
+    expanded = str(processes.expanded(pattern))
     base = expanded.removesuffix("**").rstrip("/\\") or "." if expanded.endswith("**") else expanded
     if glob.has_magic(base) and not Path(base).exists():
         root = Path(base).anchor or "."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from ae_run import components
+from ae_run import components, processes
 from ae_run.data._mapped import Images
 from ae_run.data._types import Dataset, Part, Source
 from ae_run.schema import DataConfig
@@ -38,8 +38,8 @@ def cache_dir() -> Path:
     `%LOCALAPPDATA%\ae-run\Cache`.
     """
     if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base).expanduser() / "ae-run"
-    old = Path("~/.cache/ae-run").expanduser()
+        return processes.expanded(base) / "ae-run"
+    old = processes.expanded("~/.cache/ae-run")
     if old.is_dir():
         return old
     return platformdirs.PlatformDirs("ae-run", appauthor=False).user_cache_path
@@ -48,4 +48,4 @@ def cache_dir() -> Path:
 def root_dir(root: str | None) -> Path:
     """The folder of source files: `data.root`, else `$AE_RUN_DATA`, else the cache."""
     chosen = root or os.environ.get("AE_RUN_DATA")
-    return Path(chosen).expanduser() if chosen else cache_dir()
+    return processes.expanded(chosen) if chosen else cache_dir()

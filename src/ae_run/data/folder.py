@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from ae_run import processes
 from ae_run.data import Source, _arrays, _cache, _files, _images
 from ae_run.errors import UserError
 
@@ -37,7 +38,7 @@ def load(config: Config) -> Source:
     """
     if config.path is None:
         raise UserError("data.path=null: must name your folder of images: data.path=FOLDER")
-    root = Path(config.path).expanduser()
+    root = processes.expanded(config.path)
     if root.is_file():
         raise UserError(f"data.path={root}: is a file; data=npz and data=idx read files")
     if not root.is_dir():

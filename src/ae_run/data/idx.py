@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from ae_run import processes
 from ae_run.data import Source, _arrays, _blocks, _cache, _idx
 from ae_run.errors import UserError
 
@@ -27,7 +28,7 @@ def load(config: Config) -> Source:
     """
     if config.path is None:
         raise UserError("data.path=null: must name your folder of idx files: data.path=FOLDER")
-    path = Path(config.path).expanduser()
+    path = processes.expanded(config.path)
     if not (path.is_file() or path.is_dir()):
         raise UserError(f"data.path={path}: no such folder or file")
     files = {"images": path} if path.is_file() else _files(path)

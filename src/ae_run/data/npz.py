@@ -7,6 +7,7 @@ from typing import IO
 
 import numpy as np
 
+from ae_run import processes
 from ae_run.data import Source, _arrays, _blocks, _cache, _files
 from ae_run.errors import UserError
 
@@ -31,7 +32,7 @@ def load(config: Config) -> Source:
     """
     if config.path is None:
         raise UserError("data.path=null: must name your file: data.path=FILE.npz")
-    path = Path(config.path).expanduser()
+    path = processes.expanded(config.path)
     if not path.is_file():
         raise UserError(f"data.path={path}: no such file")
     if config.test_labels_key and not config.test_images_key:

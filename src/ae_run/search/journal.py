@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ae_run import processes
 from ae_run.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def open_journal(path: Path) -> "tuple[JournalStorage, Callable[[], AbstractCont
         UserError: it holds something else.
         RunFailed: it cannot be opened.
     """
-    path = path.expanduser()
+    path = processes.expanded(path)
     from filelock import FileLock
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend

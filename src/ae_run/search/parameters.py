@@ -13,6 +13,8 @@ from ae_run.schema import Positive, Schema
 if TYPE_CHECKING:
     import optuna
 
+_LARGEST = 1e100
+"""Beyond it, the samplers' and the figures' arithmetic overflows."""
 Value = bool | int | float | str | None
 
 
@@ -81,6 +83,10 @@ class _Range(_Parameter):
     def _together(self) -> "_Range":
         if self.low > self.high:
             raise ValueError(f"low={self.low:.12g} must not be above high={self.high:.12g}")
+        if max(abs(self.low), abs(self.high)) > _LARGEST:
+            raise ValueError(f"bounds: must lie between -{_LARGEST:g} and {_LARGEST:g}")
+        if self.log and 0 < self.low < 1 / _LARGEST:
+            raise ValueError(f"low={self.low:.12g}: must be at least {1 / _LARGEST:g}")
         if self.log and self.low <= 0:
             raise ValueError(f"low={self.low:.12g}: must be above 0 for a logarithmic scale")
         if self.log and self.step is not None:
