@@ -30,8 +30,8 @@ ORDER = (
     *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
     *("composition", "drawing", "figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "loggers", "comparison", "check"),
-    *("tasks", "search", "reports", "sweep", "key_docs", "key_help", "help_page", "arguments"),
-    *("completion", "api", "testing", "cli"),
+    *("tasks", "handover", "search", "reports", "sweep", "key_docs", "key_help", "help_page"),
+    *("arguments", "completion", "api", "testing", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

@@ -63,7 +63,7 @@ def corrupt(config, images, noise):
 DATA = """
 import numpy as np
 
-from ae_run.data import Source
+from ae_run.data import Images, Source
 from ae_run.schema import DataConfig
 
 
@@ -75,15 +75,14 @@ def load(config):
     images = np.random.RandomState(0).randint(0, 256, (90, 1, config.side, config.side))
     images = images.astype(np.uint8)
     labels = np.arange(90) % 3
-    return Source(images[:60], labels[:60], images[60:], labels[60:], ("a", "b", "c"))
+    parts = Images(images[:60]), labels[:60], Images(images[60:]), labels[60:]
+    return Source(*parts, ("a", "b", "c"))
 """
+DIGITS = (components.conf_dir() / "data" / "digits.yaml").read_text(encoding="utf-8")
 YAMLS = {
     "model/my_net": "# mine, one layer\nname: my_net\nlatent_dim: 4\nslope: 1.0  # not used\n",
     "corruption/fade": "# darker\nname: fade\nstrength: 0.5\n",
-    "data/noise": (
-        "# noise\nname: noise\nlimit: null\nvalidation_fraction: 0.2\nsplit_seed: 0\n"
-        "suggested_steps: 10\nbinarize: none\nside: 12\n"
-    ),
+    "data/noise": DIGITS.replace("name: digits", "name: noise").replace("size: 28", "side: 12"),
 }
 
 

@@ -39,6 +39,7 @@ The rooms, in the order in which they may import each other:
     comparison          task=compare, list and clean: many runs at once
     check               task=check: what a run would do, before it is started
     tasks               train, evaluate, figures, report
+    handover            task=export, task=encode: a run's model and codes for other programs
     search              task=search: plan, workers (starts them), worker (is one), trial, storage
     reports             scripts/make_figures.py: the student reports, number by number
     sweep               a sweep's folder, the names of its runs, its table

@@ -39,6 +39,7 @@ FLAG_VALUES = {
 }
 PATH_KEYS = (
     *("data.path", "data.root", "run_dir", "run", "resume", "search.storage", "train.init_from"),
+    "output",
 )
 """Their values are files and folders, and taken as they are typed."""
 _TEXT_KEYS = ("name", "notes")

@@ -76,7 +76,7 @@ def _search(value: object) -> object:
 
 
 PLAIN_TASK = {"task": "train"} | dict.fromkeys(
-    ("worker", "run_dir", "resume", "run", "runs", "code", "search")
+    ("worker", "run_dir", "resume", "run", "runs", "code", "format", "output", "search")
 )
 """Root keys that belong to a command, not to a run, with the values that run folders save."""
 
@@ -84,9 +84,10 @@ PLAIN_TASK = {"task": "train"} | dict.fromkeys(
 class Config(Schema):
     """The config of a whole run."""
 
-    task: Literal[
-        "train", "check", "search", "evaluate", "figures", "report", "compare", "list", "clean"
-    ]
+    task: (
+        Literal["train", "check", "search", "evaluate", "figures", "report", "export", "encode"]
+        | Literal["compare", "list", "clean"]
+    )
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     name: Line | None
@@ -98,6 +99,8 @@ class Config(Schema):
     run: str | None
     runs: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
     code: Annotated[tuple[str, ...], Field(strict=False)] | None
+    format: Literal["onnx", "safetensors"] | None
+    output: str | None
     data: AnyData
     corruption: AnyCorruption
     model: AnyModel

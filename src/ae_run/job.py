@@ -144,8 +144,8 @@ def _existing(
                 f"{path}: cannot change for {run_key}={raw[run_key]}; may change: {may}"
             )
         _copy(raw, saved, path.split("."))
-    mine = {"task": raw["task"], "code": raw.get("code"), run_key: str(folder.path)}
-    return saved | PLAIN_TASK | mine
+    mine = {key: raw.get(key) for key in ("task", "code", "format", "output")}
+    return saved | PLAIN_TASK | mine | {run_key: str(folder.path)}
 
 
 def _copy(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:

@@ -8,7 +8,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-_AT_ROOT: dict[str, Any] = {"name": None, "tags": [], "notes": None, "runs": None}
+_AT_ROOT: dict[str, Any] = {
+    "name": None,
+    "tags": [],
+    "notes": None,
+    "runs": None,
+    **dict.fromkeys(("format", "output")),
+}
 _ADDED: dict[str, dict[str, Any]] = {
     "data": {"binarize": "none", "memory": None},
     "train": {"plateau": None, "init_from": None, "loggers": None},

@@ -88,6 +88,16 @@ TASKS = {
         may_change=_NOTES,
         checks_components=False,
     ),
+    "export": Task(
+        "write a run's encoder and decoder as ONNX, or its weights: run=RUN_DIR",
+        "ae_run.handover.export:export",
+        may_change=("format",),
+    ),
+    "encode": Task(
+        "write codes, labels and errors of images to an .npz file: run=RUN_DIR data=…",
+        "ae_run.handover.encode:encode",
+        may_change=("device", "data", "output", "evaluate.batch_size"),
+    ),
     "compare": Task(
         "compare finished runs in a table and on a page: runs='outputs/**'",
         "ae_run.comparison.compare:compare",

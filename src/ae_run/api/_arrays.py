@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ae_run.data import Images
 from ae_run.errors import InvalidInput, UserError
 from ae_run.run_folder import write_bytes
 
@@ -107,6 +108,8 @@ def codes(given: Array, size: int) -> tuple[Tensor, bool]:
 def _tensor(given: Array, what: str) -> Tensor:
     if isinstance(given, Tensor):
         return given.detach()
+    if isinstance(given, Images):
+        given = given[:]
     if not isinstance(given, np.ndarray):
         raise InvalidInput(f"{what}: are a {type(given).__name__}; must be an array or a tensor")
     try:

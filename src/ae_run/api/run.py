@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -174,6 +174,18 @@ class Run:
         z = prior_codes(self.model, n, seed)
         z = gaussian_codes(self._training_codes, n, seed) if z is None else z
         return self.decode(z.numpy())
+
+    def export(self, format: Literal["onnx", "safetensors"] = "onnx") -> dict[str, Path]:
+        """Write encoder and decoder as ONNX, or the weights, to `export/`: the files by name.
+
+        Raises:
+            UserError: a package is missing: `pip install 'ae-run[export]'`.
+            RunFailed: a file does not give the model's numbers.
+        """
+        from ae_run.handover import export
+
+        with process_state.kept(), self._own_code():
+            return export.write(self._folder, self.config, format)[0]
 
     @cached_property
     def _training_codes(self) -> "Tensor":

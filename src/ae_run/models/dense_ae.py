@@ -132,7 +132,7 @@ class Model(Autoencoder):
             h = self._down(below, h)
             if below > 0:
                 h = self._dropped(self._activation(h), self.training)
-        return h.view(len(h), *self.image_shape)
+        return h.view(-1, *self.image_shape)
 
     def _up(self, level: int, h: Tensor, training: bool) -> Tensor:
         """From a level up to the next, with the activation."""

@@ -159,7 +159,7 @@ class Model(Autoencoder):
         """From a level down to images (B, C, H, W)."""
         for below in reversed(range(level)):
             h = self._bounded(below, self._layers[below].down(h, deep=True))
-        return at_least_float32(h).view(len(h), *self.image_shape)
+        return at_least_float32(h).view(-1, *self.image_shape)
 
     def _bounded(self, level: int, h: Tensor) -> Tensor:
         """A layer's output, restricted to the range of its level's values."""

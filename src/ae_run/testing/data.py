@@ -3,7 +3,7 @@
 import numpy as np
 
 from ae_run import components, data
-from ae_run.data import Source
+from ae_run.data import Images, Source
 from ae_run.testing.setup import configured, require
 
 
@@ -35,10 +35,12 @@ def check_data(*overrides: str) -> None:
         require(first == again, f"{name}: gives other images when it is loaded again")
 
 
-def _check_images(where: str, images: np.ndarray, labels: np.ndarray, classes: int) -> None:
-    shape = images.shape
-    require(images.dtype == np.uint8, f"{where}: are {images.dtype}; must be uint8")
-    fine = images.ndim == 4 and shape[1] in (1, 3) and len(images) > 0
+def _check_images(where: str, images: Images, labels: np.ndarray, classes: int) -> None:
+    shape, kind = images.shape, type(images).__name__
+    require(isinstance(images, Images), f"{where}: are a {kind}; must be ae_run.data.Images")
+    found = images[:1].dtype
+    require(found == np.uint8, f"{where}: are {found}; must be uint8")
+    fine = len(shape) == 4 and shape[1] in (1, 3) and len(images) > 0
     require(fine, f"{where}: are {shape}; must be (N, C, H, W) with C 1 or 3, N > 0")
     one_each = labels.shape == (len(images),) and labels.dtype == np.int64
     require(one_each, f"{where}: must have one int64 label each, not {labels.dtype} {labels.shape}")
