@@ -40,6 +40,12 @@ def test_classes_are_the_sub_folders_in_order(root):
     assert every == {pixels(28, 28, 3, seed=i).transpose(2, 0, 1).tobytes() for i in range(5)}
 
 
+def test_the_current_folder_may_be_the_root(root, monkeypatch):
+    fill(root)
+    monkeypatch.chdir(root)
+    assert load(".").class_names == ("ant", "cat")
+
+
 def test_train_and_test_folders_are_the_splits(root):
     fill(root / "train", n=3)
     fill(root / "test", n=2, seed=50)
