@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from ae_run import devices
 
@@ -48,3 +49,15 @@ def test_an_older_c_library_gets_what_it_takes(monkeypatch, most, kept):
     monkeypatch.setattr("ctypes.CDLL", lambda _: Library())
     devices.keep_freed_memory()
     assert found == kept
+
+
+def test_several_gpus_are_given_to_processes_in_turn(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    given = [devices.share("auto", number)["CUDA_VISIBLE_DEVICES"] for number in range(4)]
+    assert given == ["0", "1", "0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert devices.share("cuda", 1) == {"CUDA_VISIBLE_DEVICES": "7"}
+    assert devices.share("cuda:1", 1) == devices.share("cpu", 1) == {}
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert devices.share("auto", 1) == {}

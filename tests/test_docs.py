@@ -110,34 +110,6 @@ def test_the_tutorial_runs():
     assert len(pictures) == 4
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built with warnings as errors; the tutorial without output."""
-    target = tmp_path_factory.mktemp("site")
-    build = ["-m", "mkdocs", "build", "--strict", "-f", str(DOCS / "site" / "mkdocs.yml")]
-    env = {**os.environ, "RUN_NOTEBOOKS": "false"}
-    done = run_process([*build, "-d", str(target)], env=env)
-    assert done.returncode == 0, done.stderr
-    return target
-
-
-@pytest.mark.slow
-def test_the_site_loads_nothing_from_the_network(site):
-    loaded = r"""<(?:script|img|iframe)[^>]*src=["']?(?:https?:)?//|<link[^>]*href=["']?https?://"""
-    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
-    assert not [path for path, html in pages.items() if re.search(loaded, html)]
-
-
-@pytest.mark.slow
-def test_the_site_shows_formulas_keys_and_sources(site):
-    scores = (site / "scores.html").read_text(encoding="utf-8")
-    assert scores.count("<math") > 30
-    assert "$$" not in scores
-    assert "<code>train.plateau</code>" in (site / "keys.html").read_text(encoding="utf-8")
-    shown = (site / "files/conf/model/vae.yaml.html").read_text(encoding="utf-8")
-    assert "variational autoencoder" in shown
-
-
 @pytest.mark.slow
 def test_two_processes_share_the_search_of_the_walk_through(tmp_path):
     program = next(block for block in blocks("machines.md", "sh") if "cd one" in block)

@@ -78,6 +78,7 @@ def test_on_windows_a_child_has_a_group_of_its_own_and_gets_ctrl_break(monkeypat
         "stdin": subprocess.PIPE,
         "stdout": 5,
         "stderr": 5,
+        "env": None,
         "creationflags": 0x200,
     }
     processes.ask_to_stop(process)

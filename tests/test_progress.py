@@ -33,6 +33,20 @@ def test_a_quiet_folder_stays_quiet(capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out == ""
 
 
+def test_a_part_of_many_steps_has_a_bar_of_its_own_on_a_terminal_only(
+    capsys, monkeypatch, tmp_path
+):
+    for terminal in (True, False):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
+        parts = Parts(RunFolder(tmp_path), "evaluate", 1)
+        with parts as part, part("log p(x)"), part.bar_of(200, "images") as bar:
+            bar.update(50)
+            bar.refresh()
+        shown = capsys.readouterr().err
+        assert ("50/200" in shown) == terminal
+        assert (" images" in shown) == terminal
+
+
 @pytest.mark.parametrize(
     "options",
     [

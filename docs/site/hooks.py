@@ -30,6 +30,8 @@ PAGES = {
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
 FENCE = re.compile(r"^(```+).*?^\1$", re.DOTALL | re.MULTILINE)
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".sh": "sh", ".txt": "", "": ""}
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n"
+"""The head of pages that show sources, which would hide the pages that explain them."""
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -131,9 +133,10 @@ def _file(config: MkDocsConfig, uri: str, path: Path) -> File:
         entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith(("_", ".")))
         lines = [f"- [{entry.name}]({path.name}/{entry.name})" for entry in entries]
         text = "\n".join([f"# {path.relative_to(ROOT).as_posix()}", "", *lines])
-        return File.generated(config, uri, content=text)
+        return File.generated(config, uri, content=UNSEARCHED + text)
     if uri.endswith(".md") and path.suffix != ".md":
         title, language = path.relative_to(ROOT).as_posix(), LANGUAGES[path.suffix]
         text = path.read_text(encoding="utf-8").rstrip()
-        return File.generated(config, uri, content=f"# {title}\n\n````{language}\n{text}\n````\n")
+        block = f"# {title}\n\n````{language}\n{text}\n````\n"
+        return File.generated(config, uri, content=UNSEARCHED + block)
     return File.generated(config, uri, abs_src_path=str(path))

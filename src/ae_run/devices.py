@@ -1,6 +1,7 @@
 """Devices to compute on, and their memory."""
 
 import ctypes
+import os
 import platform
 import sys
 
@@ -25,6 +26,24 @@ def resolve(name: str) -> torch.device:
         raise UserError(f"device={name}: not available here; choices: {', '.join(there)}")
     device = torch.device(name)
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def share(name: str, number: int) -> dict[str, str]:
+    """The environment of the process `number` of several, each of which has one GPU, in turn.
+
+    Args:
+        name: `device`; a GPU that it names itself is left to all of them.
+        number: of the process, from 0.
+
+    Returns:
+        `CUDA_VISIBLE_DEVICES`; nothing where there are not several GPUs.
+    """
+    count = torch.cuda.device_count() if name in ("auto", "cuda") else 0
+    if count < 2:
+        return {}
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = listed.split(",") if listed else [str(index) for index in range(count)]
+    return {"CUDA_VISIBLE_DEVICES": visible[number % count].strip()}
 
 
 def describe(device: torch.device) -> str:

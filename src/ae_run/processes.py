@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,9 @@ def expanded(path: str | Path) -> Path:
 
 
 def start(
-    command: Sequence[str], output: "IO[bytes] | int | None" = None
+    command: Sequence[str],
+    output: "IO[bytes] | int | None" = None,
+    environment: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start a process in its own process group, with a pipe to its stdin.
 
@@ -37,17 +39,25 @@ def start(
     Args:
         command: the program and its arguments.
         output: where stdout and stderr go; None: to those of the parent.
+        environment: variables in addition to the parent's.
     """
+    variables = os.environ | dict(environment) if environment else None
     if sys.platform == "win32":
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
+            env=variables,
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
         )
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0
+        command,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        env=variables,
+        process_group=0,
     )
 
 

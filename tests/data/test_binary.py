@@ -86,7 +86,8 @@ def test_every_data_set_has_the_key(name):
     assert make_config(name, binarize="sample").binarize == "sample"
 
 
-def test_a_run_on_binary_images_says_so_nowhere_as_it_has_a_density(cli):
+@pytest.mark.slow
+def test_bounds_are_marked_as_no_density_on_grey_images_and_not_on_binary_ones(cli):
     for way in ("none", "sample"):
         result = cli("model=vae", *FAST, f"data.binarize={way}", f"run_dir={way}")
         assert result.code == 0, result.err

@@ -71,3 +71,32 @@ def test_beyond_the_exact_size_the_randomized_solver_is_close(monkeypatch):
     exact = scored(5, data)["pca"]["mse"]
     monkeypatch.setattr(baselines_module, "EXACT_PIXELS", 10)
     assert scored(5, data)["pca"]["mse"] == pytest.approx(exact, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("count", "pixels", "used"),
+    [
+        (48_000, 784, 48_000),
+        (48_000, 2352, 48_000),
+        (1_000_000, 784, 488_078),
+        (5_000, 12_288, 5_000),
+        (80_000, 12_288, 2_441),
+        (100_000, 1_000_000, 40),
+    ],
+)
+def test_pca_takes_all_images_where_that_is_cheap(count, pixels, used):
+    assert baselines_module.images_used(count, pixels, components=10) == used
+
+
+def test_pca_of_a_sample_is_that_of_its_first_images_and_says_so(monkeypatch):
+    data = make_dataset()
+    monkeypatch.setattr(baselines_module, "EXACT_WORK", 40 * 64**2)
+    sampled = Pca.fit(data.train, 5, CPU)
+    assert (sampled.images, sampled.components.shape) == (40, (5, 64))
+    monkeypatch.undo()
+    alone = Pca.fit(data.train.select(slice(40)), 5, CPU)
+    assert torch.equal(sampled.components, alone.components)
+    assert alone.images is None
+    images = DeviceImages(data.open_test().images, CPU)
+    assert baselines(sampled, images, batch_size=7)["pca"]["images"] == 40
+    assert "images" not in baselines(alone, images, batch_size=7)["pca"]

@@ -211,3 +211,13 @@ def test_the_last_epoch_of_raw_codes_through_a_softmax():
     # Probabilities taken for logits: even a sure and right answer costs log(1 + (K − 1)/e).
     assert scores["loss"] > np.log(1 + 2 / np.e)
     assert scored(data, ["mlp"])["mlp"]["loss"] < scores["loss"]
+
+
+def test_of_large_splits_the_first_codes_are_used(monkeypatch):
+    assert probes.most(32) == 100_000
+    assert probes.most(12_288) == 16_276  # 800 MB of floats
+    data = splits()
+    parts = (data.train, data.validation, data.test)
+    expected = scored(Splits(*(part.first(40) for part in parts), data.classes))
+    monkeypatch.setattr(probes, "most", lambda *_: 40)
+    assert scored(data) == expected

@@ -616,3 +616,25 @@ def test_a_lost_connection_is_waited_for():
 
     with pytest.raises(StorageLost, match=r"did not come back within 0\.2 s"):
         patiently(never, 0.2)()
+
+
+@pytest.mark.slow
+def test_each_worker_of_a_search_has_a_gpu_of_its_own_in_turn(cli, monkeypatch):
+    """A stand-in: PyTorch says that there are two; the workers then find none, and use the CPU."""
+    import torch
+
+    from ae_run import processes
+
+    begun = processes.start
+    given = []
+
+    def start(command, output=None, environment=None):
+        given.append(environment)
+        return begun(command, output, environment)
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(processes, "start", start)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    result = cli(*LINE, "search.n_trials=4")
+    assert result.code == 0, result.err
+    assert given[:2] == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]

@@ -123,6 +123,7 @@ def test_an_optimizers_options_are_the_devices_own_after_loading():
         (),
         ("corruption=gaussian", "model.dropout=0.2"),
         ("model=vae",),
+        ("data.binarize=sample", "model=vae", "model.objective=iwae", "model.importance_samples=3"),
         ("train.optimizer=sgd", "train.clip_norm=1"),
     ],
 )

@@ -18,10 +18,10 @@ EXACT_PIXELS = 3000
 """Pixels up to which the full covariance matrix is decomposed."""
 EXACT_WORK = 3e11
 """Images times squared pixels up to which it is computed from all images: about 10 s."""
-RANDOMIZED_WORK = 1e10
-"""Images times pixels times components that the randomized solver takes."""
 RANDOMIZED_NUMBERS = 8e7
-"""Images times pixels of which it makes floats: 320 MB."""
+"""Images times pixels up to which the randomized solver takes all images, as floats."""
+SAMPLED_NUMBERS = 3e7
+"""Images times pixels that it takes of more: 120 MB."""
 _PER_COMPONENT = 4  # images that it takes at least
 _ROWS = 4096
 
@@ -30,9 +30,9 @@ def images_used(count: int, pixels: int, components: int) -> int:
     """Of so many training images, the first ones that PCA is fitted to: all where that is cheap."""
     if pixels <= EXACT_PIXELS:
         return min(count, round(EXACT_WORK / pixels**2))
-    work = round(RANDOMIZED_WORK / (pixels * (components + 10)))  # sklearn takes 10 more
-    most = min(round(RANDOMIZED_NUMBERS / pixels), work)
-    return min(count, max(most, _PER_COMPONENT * components))
+    if count * pixels <= RANDOMIZED_NUMBERS:
+        return count
+    return min(count, max(round(SAMPLED_NUMBERS / pixels), _PER_COMPONENT * components))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ def _finish(
     trials = [t for t in queue.trials() if "dropped" not in t.user_attrs]
     last = study.slots(trials)
     folder = plan.folder
-    folder.write_csv("trials.csv", [_row(plan, t, trials) for t in trials])
+    again = {t.user_attrs.get("retry_of") for t in trials}
+    folder.write_csv("trials.csv", [_row(plan, t, t.number in again) for t in trials])
     top = best(last, plan.options)
     if top is None:
         reasons = {str(t.user_attrs.get("reason")) for t in last if "reason" in t.user_attrs}
@@ -81,9 +82,8 @@ def _monitor(plan: Plan, top: FrozenTrial) -> str:
     return str(column or "").removeprefix("validation_")
 
 
-def _row(plan: Plan, trial: FrozenTrial, trials: list[FrozenTrial]) -> dict[str, Any]:
+def _row(plan: Plan, trial: FrozenTrial, died: bool) -> dict[str, Any]:
     facts = trial.user_attrs.get("facts", {})
-    died = any(t.user_attrs.get("retry_of") == trial.number for t in trials)
     state = "died" if died else _STATES.get(trial.state.name, trial.state.name.lower())
     scores = trial.values or [None]
     row: dict[str, Any] = {"number": trial.number, "state": state, "value": scores[0]}

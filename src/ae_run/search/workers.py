@@ -1,5 +1,6 @@
 """Local workers: start, restart after a crash, shut down; or this process as the only one."""
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import IO
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ae_run import components, processes
+from ae_run import components, devices, processes
 from ae_run.data import Dataset
 from ae_run.errors import Interrupted, MachineFault, RunFailed, UserError
 from ae_run.run_folder import RunFolder
@@ -49,6 +50,8 @@ class Workers:
         self._images: Path | None = None
         self._here: worker.Worker | None = None
         self._processes: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+        self._places: dict[int, int] = {}
+        """Process id → the worker's place among those that live, by which GPUs are shared."""
         self._started = 0
         self._crashes: list[str] = []
         self._done_at_crash = 0
@@ -162,7 +165,12 @@ class Workers:
 
     def _start(self) -> None:
         said = tempfile.TemporaryFile()  # noqa: SIM115
-        process = processes.start([sys.executable, "-m", worker.__name__], said)
+        live = {process.pid for process, _ in self._processes}
+        taken = {place for pid, place in self._places.items() if pid in live}
+        place = next(place for place in itertools.count() if place not in taken)
+        own_gpu = devices.share(self._plan.config.device, place)
+        process = processes.start([sys.executable, "-m", worker.__name__], said, own_gpu)
+        self._places[process.pid] = place
         assert process.stdin is not None
         with suppress(OSError):  # it has died already; the next look sees it
             process.stdin.write(self._order().model_dump_json().encode() + b"\n")
