@@ -37,17 +37,20 @@ def test_a_quiet_check_prints_nothing(cli):
     assert Path("outputs/check-digits-conv_ae.png").is_file()
 
 
-def test_a_check_names_files_that_are_no_readable_images(cli, tmp_path):
+def test_a_check_names_files_that_are_no_readable_images_or_in_no_class(cli, tmp_path):
     for i in range(12):
         folder = tmp_path / "my pics" / f"class {i % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((9, 9), 20 * i, np.uint8)).save(folder / f"{i}.png")
     (tmp_path / "my pics/class 0/torn.png").write_bytes(b"no picture")
+    (tmp_path / "my pics/loose.JPG").write_bytes(b"a picture, perhaps")
+    (tmp_path / "my pics/notes.txt").write_text("none")
     result = cli("task=check", "data=folder", f"data.path={tmp_path}/my pics", "train.epochs=1")
     assert result.code == 0, result.err
     line = next(line for line in result.out.splitlines() if line.startswith("skipped"))
-    assert line.startswith("skipped    1 that are no readable images: ")
+    assert line.startswith("skipped    2 files: ")
     assert "torn.png" in line
+    assert "loose.JPG (in no class folder)" in line
 
 
 def test_the_counts_of_classes_add_up_to_the_splits(cli):

@@ -39,6 +39,8 @@ BAD = {
     "model.latent_dim=2,4": ["model.latent_dim=2,4: several values need -m", "[2,4]"],
     "hepl": ["hepl: not readable as KEY=VALUE; see ae-run --help"],
     "data=folder data.path=my pics": ["value with spaces needs quotes: 'data.path=my pics'"],
+    "train.epochs = 5": ["train.epochs: not readable", "no spaces around '=': train.epochs=VALUE"],
+    "data=.": ["for your own images: data=folder data.path=."],
     "--epochs 5": ["--epochs: no such flag; did you mean train.epochs=5?"],
     "--latent-dim=5": ["--latent-dim: no such flag; did you mean model.latent_dim=5?"],
     "model.widths=[64": ["model.widths=[64: not readable as KEY=VALUE", "in pairs"],

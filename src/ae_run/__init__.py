@@ -47,7 +47,7 @@ The rooms, in the order in which they may import each other:
     key_help, help_page --help KEY; --help
     completion          tab completion for bash, zsh and fish
     arguments           what the user typed → Hydra's words
-    api                 the program from Python: train, load, runs, search
+    api                 the program from Python: train, load, runs, compare, search
     testing             contract tests for a user's own components
     cli                 argv → Hydra → job → task → exit code
 """
@@ -56,8 +56,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ae_run.api import Comparison as Comparison
     from ae_run.api import Run as Run
     from ae_run.api import Search as Search
+    from ae_run.api import compare as compare
     from ae_run.api import load as load
     from ae_run.api import runs as runs
     from ae_run.api import search as search  # type: ignore[no-redef]
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_API = ("Run", "Search", "load", "runs", "search", "train")
+_API = ("Comparison", "Run", "Search", "compare", "load", "runs", "search", "train")
 _ERRORS = ("AeRunError", "InvalidInput", "RunFailed", "UserError")
 __all__ = [*_API, *_ERRORS, "__version__", "main"]
 

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -154,10 +153,11 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
     reads_a_run = any(arg.startswith(("resume=", "run=")) for arg in args)
     sweep = any(arg in _MULTIRUN for arg in args)
     normal: list[str] = []
-    for before, arg in pairwise(("", *_one_list_of_runs(args))):
+    words = _one_list_of_runs(args)
+    for before, arg, after in zip(("", *words), words, (*words[1:], ""), strict=False):
         plus, key, value = _parts(arg)
         if value is None:
-            _check_word(before, arg)
+            _check_word(before, arg, after)
             normal.append(arg)
         elif not key:
             raise UserError(f"{arg}: there is no key before the '='; write KEY=VALUE")
@@ -211,11 +211,13 @@ def _items(value: str) -> list[str]:
     return [item.strip() for item in inner.split(",") if item.strip()]
 
 
-def _check_word(before: str, arg: str) -> None:
+def _check_word(before: str, arg: str, after: str) -> None:
     """Refuse a word that is no override, no flag and no flag's value."""
     if re.match(r"[-~]", arg) or "=" in arg or before in (*FLAG_VALUES, *_CONFIG_DIR, *_PACKAGE):
         return
-    if _parts(before)[1]:
+    if after.startswith("="):
+        hint = f"no spaces around '=': {arg}=VALUE"
+    elif _parts(before)[1]:
         hint = f"a value with spaces needs quotes: '{before} {arg}'"
     else:
         hint = "see ae-run --help"
@@ -271,6 +273,11 @@ def _option(group: str, value: str, extra: Sequence[Path]) -> str:
     value = components.ALIASES.get((group, value.lower()), value)
     by_lower = {choice.lower(): choice for choice in choices}
     if value.lower() not in by_lower:
+        if group == "data" and Path(value).exists():
+            kind = "npz" if value.endswith(".npz") else "folder"
+            raise UserError(
+                f"data={value}: no such name; for your own images: data={kind} data.path={value}"
+            )
         raise UserError(messages.unknown(f"{group}={value}", value, choices))
     option = by_lower[value.lower()]
     path = components.option_file(group, option, extra)

@@ -63,7 +63,7 @@ def _data_lines(dataset: Dataset) -> list[str]:
         names = ", ".join(dataset.skipped[:_NAMED])
         more = len(dataset.skipped) - _NAMED
         lines.append(
-            f"skipped    {len(dataset.skipped):,} that are no readable images: {names}"
+            f"skipped    {len(dataset.skipped):,} files: {names}"
             + (f" and {more:,} more" if more > 0 else "")
         )
     for name, count in dataset.twins.items():

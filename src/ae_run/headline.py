@@ -34,6 +34,8 @@ _BASELINES = {
     "pca": "PCA with as many dimensions",
 }
 """What a run should beat, the easiest first."""
+_SMALL = 1e-4
+"""Scores below it are shown by their first digits, not to a fixed place."""
 _STILL_IMPROVING = 0.8
 """Share of the epochs after which a best epoch says that more of them may help."""
 _EARLY, _EARLY_EPOCHS = 0.5, 10
@@ -242,6 +244,8 @@ def notes(epochs: int, best_epoch: int | None, patience: int | None) -> list[str
 
 
 def _number(value: float | None, form: str, unit: str) -> str:
+    if value is not None and form == ".5f" and 0 < value < _SMALL:
+        form = ".2g"
     return "-" if value is None else f"{value:{form}}{unit}"
 
 

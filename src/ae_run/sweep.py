@@ -251,6 +251,9 @@ def _text(
         told = " ".join(f"{key}={row[key]}" for key in swept if row[key] is not None)
         lines.append(f"{row['ended']:<8}[{row['job']}] {told}: {row['error']}")
     lines += [f"not run [{job}] {line}" for job, line in waiting.items()]
+    if others or waiting:
+        again = shlex.join(["ae-run", "task=compare", f"runs={table.parent}"])
+        lines += ["", f"once they are finished, compare all again: {again}"]
     return "\n".join([*lines, "", f"table   {table}"])
 
 

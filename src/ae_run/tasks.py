@@ -41,7 +41,7 @@ def train(job: Job) -> RunFolder:
         stack.enter_context(folder.lock())
         stack.enter_context(recorded(folder, phases))
         for name in dataset.skipped:
-            folder.log(f"skipped, not readable: {name}")
+            folder.log(f"skipped: {name}")
         logs = stack.enter_context(closing(Loggers(followers, folder)))
         others = replicas.start_others(run, job.overrides)
         with phases("train"):

@@ -21,7 +21,8 @@ import ae_run
 def test_importing_it_imports_neither_torch_nor_numpy():
     code = (
         "import sys, ae_run\n"
-        "assert {'train', 'load', 'runs', 'search', 'Run', 'UserError'} <= set(dir(ae_run))\n"
+        "names = {'train', 'load', 'runs', 'compare', 'search', 'Run', 'UserError'}\n"
+        "assert names <= set(dir(ae_run))\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'hydra', 'pydantic')))"
     )
     assert run_process(["-c", code]).returncode == 0
@@ -38,6 +39,19 @@ def test_a_call_prints_nothing_unless_it_is_asked_to(capfd):
     ae_run.train("model=dense_ae", *FAST, verbose=True)
     assert "epoch 2/2" in capfd.readouterr().out
     assert len(ae_run.runs()) == 2
+
+
+def test_runs_are_compared_by_themselves_their_folders_or_a_pattern(capfd):
+    runs = [ae_run.train("model=dense_ae", *FAST, f"model.latent_dim={d}") for d in (2, 4)]
+    found = ae_run.compare(*runs)
+    assert capfd.readouterr() == ("", "")
+    assert found.page.is_file()
+    assert sorted(found.table["model.latent_dim"].tolist()) == [2, 4]
+    assert found.table["test_mse"].tolist() == sorted(run.metrics["mse"] for run in runs)
+    for given in ([run.path for run in runs], ["outputs/*"], []):
+        assert len(ae_run.compare(*given).table["folder"]) == 2
+    with pytest.raises(ae_run.UserError, match="nowhere"):
+        ae_run.compare("nowhere")
 
 
 def test_mappings_are_overrides_with_values_of_python():

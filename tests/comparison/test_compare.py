@@ -1,6 +1,7 @@
 """`task=compare`: a table, a CSV file and a page of the runs that are given."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -50,6 +51,23 @@ def test_runs_are_ranked_seeds_together_and_other_data_apart(cli):
     assert {row["rank"] for row in found if "vae" in row["folder"]} in ({"1"}, {"2"})
     assert {row["model.name"] for row in found[:4]} == {"vae", "conv_ae"}
     assert next(row for row in found if row["name"] == "plain")["tags"] == "first"
+
+
+def test_a_run_that_does_not_beat_a_baseline_says_so(cli, make):
+    run = make("conv", "outputs/a")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["baseline"]["pca"]["mse"] = metrics["mse"] / 2
+    metrics["baseline"]["mean"]["mse"] = metrics["mse"] * 2
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    result = cli("task=compare", "run_dir=cmp")
+    assert f"no better than PCA, {metrics['mse'] / 2:.4g}" in result.out
+    (row,) = rows()
+    assert float(row["test_pca_mse"]) == metrics["mse"] / 2
+    assert float(row["test_mean_image_mse"]) == metrics["mse"] * 2
+    assert "MSE of PCA" in html()
+    metrics["baseline"]["pca"]["mse"] = metrics["mse"] * 2
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert "no better" not in cli("task=compare", "run_dir=other").out
 
 
 @pytest.mark.usefixtures("several")

@@ -1,4 +1,4 @@
-"""The program from Python: train, load, find and search runs, and use their models.
+"""The program from Python: train, load, find, compare and search runs, and use their models.
 
 Options are those of the command line, as text or as a mapping:
 
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ae_run.api import _arrays, _commands
+from ae_run.api.comparison import Comparison
 from ae_run.api.run import Run
 from ae_run.api.search import Search
 from ae_run.comparison.runs import find
 
-__all__ = ["Run", "Search", "load", "runs", "search", "train"]
+__all__ = ["Comparison", "Run", "Search", "compare", "load", "runs", "search", "train"]
 
 Override = str | Mapping[str, Any]
 """`"train.epochs=5"`, or `{"train.epochs": 5}`."""
@@ -84,6 +85,23 @@ def runs(folder: str | os.PathLike[str] = "outputs") -> list[Run]:
         if one.status == "broken":
             warnings.warn(f"left out: {one.reason}", stacklevel=2)
     return [Run(one.folder) for one in found if one.status != "broken"]
+
+
+def compare(*runs: Run | str | os.PathLike[str], verbose: bool = False) -> Comparison:
+    """Rank runs by their scores on test, and write a page: what `ae-run task=compare` does.
+
+    Args:
+        runs: runs, their folders, or patterns such as `outputs/digits-*`; none: all below
+            `outputs/`.
+        verbose: print the table.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    paths = [str(one.path if isinstance(one, Run) else one) for one in runs]
+    given = _commands.words([{"runs": paths}] if paths else [])
+    folder, _ = _commands.execute("compare", given, verbose)
+    return Comparison(folder)
 
 
 def search(

@@ -13,8 +13,11 @@ from ae_run.run_folder import RunFolder
 PAGE, CSV = "compare.html", "compare.csv"
 
 
-def compare(job: Job) -> None:
+def compare(job: Job) -> RunFolder:
     """Compare the runs of `runs`, print the table, and write the page and the CSV file.
+
+    Returns:
+        The folder of the two.
 
     Raises:
         UserError: there is no run, or the folder to write to exists.
@@ -28,6 +31,7 @@ def compare(job: Job) -> None:
     for line in write(folder, found, title):
         console.say(line)
     console.say(f"\ntable    {folder.file(CSV)}\npage     {folder.file(PAGE)}")
+    return folder
 
 
 def write(folder: RunFolder, found: Sequence[FoundRun], title: str) -> list[str]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ae_run.comparison import curves, images, paired
 from ae_run.comparison.runs import FoundRun
-from ae_run.comparison.table import MISSING, Row, Table
+from ae_run.comparison.table import BASELINES, MISSING, Row, Spread, Table
 from ae_run.drawing.style import Style
 from ae_run.drawing.words import axis
 from ae_run.drawing.words import score as words
@@ -108,7 +108,9 @@ def _part(table: Table, number: int, where: Path) -> Part:
     return Part(
         table,
         f"table-{number}",
-        [words(name) for name in table.scores] + ["seed", *table.keys],
+        [words(name) for name in table.scores]
+        + [f"MSE of {BASELINES[name]}" for name in table.baselines]
+        + ["seed", *table.keys],
         groups,
         curves.of(chosen, list(ids.values()), table.lead),
         images.strips(chosen, list(ids.values())),
@@ -121,7 +123,8 @@ def _group(table: Table, row: Row, index: int, number: int, where: Path) -> Grou
     seeds = ", ".join(map(str, row.seeds))
     # The whole row stands for its runs: one run has no line of its own.
     first = f"run-{number}-{index}"
-    cells = [_score(row, name) for name in table.scores]
+    cells = [_cell(row.scores.get(name)) for name in table.scores]
+    cells += [_cell(row.baselines.get(name)) for name in table.baselines]
     values = [Cell(value, value) for value in row.values.values()]
     several = len(row.runs) > 1
     line = Line(
@@ -148,13 +151,13 @@ def _member(table: Table, run: FoundRun, row: Row, id_: str, index: int, where: 
     block = table.lead.block(run.metrics)
     scores = [block.score(name, run.replicas) for name in table.scores]
     seeds = ", ".join(map(str, run.seeds))
-    cells = [_number(score) for score in scores] + [Cell(seeds, seeds)]
+    others = [block.others.get(name, {}).get("mse") for name in table.baselines]
+    cells = [_number(score) for score in (*scores, *others)] + [Cell(seeds, seeds)]
     cells += [Cell(value, value) for value in row.values.values()]
     return Line(id_, run.name, _link(run, where), seeds, cells, index % _COLORS)
 
 
-def _score(row: Row, name: str) -> Cell:
-    spread = row.scores.get(name)
+def _cell(spread: Spread | None) -> Cell:
     return Cell(MISSING, MISSING) if spread is None else Cell(str(spread), repr(spread.mean))
 
 

@@ -13,6 +13,8 @@ from ae_run.headline import Lead
 
 MISSING = "–"
 _SCORES = ("nelbo", "niwae", "log_likelihood", "mse", "psnr_db", "ssim")
+BASELINES = {"mean": "mean image", "input": "corrupted input", "pca": "PCA"}
+"""What knows nothing of the runs, by the name of its scores in a block; the easiest first."""
 _ELSEWHERE = ("name", "tags", "notes", "evaluate", "figures", "search", "seed", "task", "worker")
 """Root keys that change no trained model, or have a column of their own."""
 _PLACES = ("run_dir", "resume", "run", "runs")
@@ -53,6 +55,15 @@ class Row:
     values: dict[str, str]
     """The value of each key of the table."""
     scores: dict[str, Spread]
+    baselines: dict[str, Spread]
+    """The MSE of each of `BASELINES` on the same input."""
+
+    @property
+    def unbeaten(self) -> str | None:
+        """The easiest baseline that has no larger MSE than the row; None if it beats all."""
+        own = self.scores.get("mse")
+        others = (name for name in BASELINES if name in self.baselines)
+        return next((n for n in others if own and own.mean >= self.baselines[n].mean), None)
 
     @property
     def name(self) -> str:
@@ -94,6 +105,11 @@ class Table:
         return [name for name in names if any(name in row.scores for row in self.rows)]
 
     @property
+    def baselines(self) -> list[str]:
+        """The baselines that a row has."""
+        return [name for name in BASELINES if any(name in row.baselines for row in self.rows)]
+
+    @property
     def data(self) -> str:
         """The data set and the sizes of its split, in words."""
         facts = self.rows[0].runs[0].run.get("data") or {}
@@ -126,6 +142,7 @@ def _table(runs: Sequence[FoundRun]) -> Table:
             tuple(group),
             {key: flat[id(group[0])].get(key, MISSING) for key in differing},
             _scores(group, lead),
+            _baselines(group, lead),
         )
         for group in groups.values()
     ]
@@ -171,6 +188,15 @@ def _scores(runs: Sequence[FoundRun], lead: Lead) -> dict[str, Spread]:
     return {name: Spread(tuple(values)) for name, values in found.items()}
 
 
+def _baselines(runs: Sequence[FoundRun], lead: Lead) -> dict[str, Spread]:
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for name, scores in lead.block(run.metrics).others.items():
+            if "mse" in scores:
+                found.setdefault(name, []).append(float(scores["mse"]))
+    return {name: Spread(tuple(values)) for name, values in found.items()}
+
+
 def text(table: Table, at_most: int = 30) -> str:
     """The table for a terminal: the score of each row, below it what sets it apart."""
     ranked = f"{table.lead.key} on test ({table.input}), the lowest first"
@@ -180,6 +206,8 @@ def text(table: Table, at_most: int = 30) -> str:
     width = max(map(len, scores))
     for number, (row, score) in enumerate(zip(table.rows[:at_most], scores, strict=False), 1):
         lines.append(f"{number:>4}  {score:<{width}}  {row.name}")
+        if table.lead.key == "mse" and (name := row.unbeaten):
+            lines += indented(f"no better than {BASELINES[name]}, {row.baselines[name].mean:.4g}")
         values = [f"{key}={value}" for key, value in row.values.items() if value != MISSING]
         if len({seed for other in table.rows for seed in other.seeds}) > 1:
             values.append(f"{'seeds' if len(row.seeds) > 1 else 'seed'}={_list(row.seeds)}")
@@ -219,12 +247,19 @@ def csv_rows(found: Sequence[Table], others: Sequence[FoundRun]) -> Iterator[dic
                     **_notes(run),
                     "seed": _list(run.seeds),
                     **{f"test_{name}": own[name].mean for name in table.scores if name in own},
+                    **{f"test_{n}_mse": one.mean for n, one in _beside(run, table).items()},
                     **row.values,
                 }
     for run in others:
         yield {"folder": str(run.folder.path), "status": run.status, **_notes(run)} | {
             "reason": run.reason
         }
+
+
+def _beside(run: FoundRun, table: Table) -> dict[str, Spread]:
+    """The baselines of a run by their names in columns."""
+    found = _baselines([run], table.lead)
+    return {BASELINES[n].replace(" ", "_").lower(): found[n] for n in table.baselines if n in found}
 
 
 def _notes(run: FoundRun) -> dict[str, str]:

@@ -16,6 +16,8 @@ from ae_run.data import Source, _arrays, _cache, _files, _images
 from ae_run.errors import UserError
 
 _VERSION = 2
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+"""How pictures are named that somebody forgot to sort into a class."""
 _SAVE_EVERY = 4096  # images, after which an interrupted decoding resumes
 
 
@@ -54,6 +56,11 @@ def load(config: Config) -> Source:
         for prefix, side, part in zip(prefixes, sides, parts, strict=True)
         for place in part[1].tolist()
     )
+    skipped += tuple(
+        f"{prefix}{_files.text(name)} (in no class folder)"
+        for prefix, side in zip(prefixes, sides, strict=True)
+        for name in side.loose
+    )
     return _arrays.source(raws[0], raws[1] if split else None, config, skipped)
 
 
@@ -66,15 +73,18 @@ class _Side:
     """Paths below the root, sorted part by part."""
     digest: str
     """Of names, sizes and times: they stand for the contents, which would take long to read."""
+    loose: list[str]
+    """Pictures beside the sub-folders, which belong to no class."""
 
 
 def _listed(root: Path) -> _Side:
     """All files in the sub-folders of a folder, without hidden ones."""
-    names, digest = [], hashlib.sha256(os.fsencode(root))
+    names, loose, digest = [], [], hashlib.sha256(os.fsencode(root))
     start = len(str(root).rstrip(os.sep) + os.sep)  # relpath would take seconds per million
     try:
         for folder in _visible(root):
             if not folder.is_dir():
+                loose += [folder.name] if folder.name.lower().endswith(_PICTURES) else []
                 continue
             for entry in _walk(folder):
                 stat = entry.stat()
@@ -88,7 +98,7 @@ def _listed(root: Path) -> _Side:
             f"data.path={root}: has no sub-folder with images; must have one per class (without "
             "classes, one with all images)"
         )
-    return _Side(root, names, digest.hexdigest())
+    return _Side(root, names, digest.hexdigest(), loose)
 
 
 def _walk(folder: "os.DirEntry[str]") -> Iterator["os.DirEntry[str]"]:
