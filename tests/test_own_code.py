@@ -284,6 +284,9 @@ def test_the_contract_tests_say_what_a_model_does_wrong(mine):
         ("images * (1 - config.strength)", "images - config.strength", "outside of [0, 1]"),
         ("return images", "images.mul_(1 - config.strength)\n    return images", "in place"),
         ("return images", "float(images.mean())\n    return images", "reads a value back"),
+        ("config.strength)", "config.strength * __import__('random').random())", "the same noise"),
+        ("config.strength)", "config.strength * images.mean())", "alone than in a batch"),
+        ("images * (", "images.float() * (", "gives torch.float32; must be torch.float64"),
     ],
 )
 def test_the_contract_tests_say_what_a_corruption_does_wrong(mine, old, new, words):
