@@ -1,7 +1,9 @@
 """A user's own components: found by `code=`, checked, never imported for a run folder's sake."""
 
 import json
+import shlex
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,20 @@ def test_a_run_of_own_components_is_trained_scored_and_loaded_with_their_code(mi
     run = ae_run.load("run", "code=my code")
     assert run.encode(run.dataset.train.images).shape == (48, 4)
     assert cli("task=figures", "run=run").code == 0  # imports no component
+
+
+@pytest.mark.slow
+def test_the_best_of_a_search_is_trained_again_with_its_code(mine, cli):
+    space = ("search.space=[model.latent_dim=int(2,4)]", "search.n_trials=1", "search.refit=none")
+    options = (*space, "search.workers=1", "search.name=s")
+    searched = cli("task=search", *RUN, *QUICK, *options)
+    assert searched.code == 0, searched.err
+    line = next(line for line in searched.out.splitlines() if line.startswith("or "))
+    command = line.removeprefix("or").strip()
+    assert command in unescape(Path("outputs/search/s/report.html").read_text(encoding="utf-8"))
+    again = cli(*shlex.split(command)[1:], "run_dir=again")
+    assert again.code == 0, again.err
+    assert yaml.safe_load(Path("again/config.yaml").read_text())["model"]["name"] == "my_net"
 
 
 def test_a_run_folder_alone_imports_no_code(mine, cli, tmp_path):

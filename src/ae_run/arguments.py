@@ -45,6 +45,8 @@ PATH_KEYS = (
 _TEXT_KEYS = ("name", "notes")
 _LIST_KEYS = ("runs", "tags", "code")
 """Their values may be given without brackets, and `runs` several times."""
+_ITEM = re.compile(r"""\s*('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,]+)""")
+"""An item of a list; in quotes it may contain commas."""
 
 
 def flag_value(args: Sequence[str], place: int) -> str | None:
@@ -102,7 +104,7 @@ def own_code(args: Sequence[str]) -> tuple[list[str], list[str]]:
             arg = f"{plus}{key}={dotted[2]}"
         rest.append(arg)
     found = list(dict.fromkeys(found))
-    return [*rest, *([f"code=[{','.join(found)}]"] if found else [])], found
+    return [*rest, *([_list("code", found)] if found else [])], found
 
 
 def check_flags(args: Sequence[str]) -> None:
@@ -175,7 +177,7 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
         elif key in _TEXT_KEYS:
             normal.append(f"{plus}{key}={_path(value)}")
         elif key in _LIST_KEYS and value != "null":
-            normal.append(f"{plus}{key}=[{','.join(map(_path, _items(value)))}]")
+            normal.append(plus + _list(key, _items(value)))
         elif key in groups and not plus and re.fullmatch(r"[\w.,/-]+", value):
             options = [_option(key, one, extra) for one in value.split(",")]
             normal.append(f"{key}={','.join(options)}")
@@ -202,13 +204,19 @@ def _one_list_of_runs(args: Sequence[str]) -> list[str]:
     given = [arg.removeprefix("runs=") for arg in args if arg.startswith("runs=")]
     found = [item for value in given for item in _items(value)] + words
     kept = [arg for arg in args if arg not in words and not arg.startswith("runs=")]
-    return [*kept, f"runs=[{','.join(found)}]"] if found else kept
+    return [*kept, _list("runs", found)] if found else kept
+
+
+def _list(key: str, items: Sequence[str]) -> str:
+    """`KEY=[a,'b c']`, spelled for Hydra."""
+    return f"{key}=[{','.join(map(_path, items))}]"
 
 
 def _items(value: str) -> list[str]:
-    """The items of `[a,b]`, with or without the brackets."""
+    """The items of `[a,b]`, with or without the brackets and quotes."""
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return [item.strip() for item in inner.split(",") if item.strip()]
+    items = (item.strip() for item in _ITEM.findall(inner))
+    return [_unquoted(item) if _is_quoted(item) else item for item in items if item]
 
 
 def _check_word(before: str, arg: str) -> None:
@@ -262,6 +270,11 @@ def quoted(value: str) -> str:
     """In Hydra's single quotes; there, backslashes count only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"
+
+
+def _unquoted(value: str) -> str:
+    """What `quoted` was given; of double quotes, the same."""
+    return re.sub(r"(\\+)(['\"]|$)", lambda m: len(m[1]) // 2 * "\\" + m[2], value[1:-1])
 
 
 def _option(group: str, value: str, extra: Sequence[Path]) -> str:
