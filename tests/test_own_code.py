@@ -127,7 +127,8 @@ def test_a_run_of_own_components_is_trained_scored_and_loaded_with_their_code(mi
 
 
 @pytest.mark.slow
-def test_the_best_of_a_search_is_trained_again_with_its_code(mine, cli):
+@pytest.mark.usefixtures("mine")
+def test_the_best_of_a_search_is_trained_again_with_its_code(cli):
     space = ("search.space=[model.latent_dim=int(2,4)]", "search.n_trials=1", "search.refit=none")
     options = (*space, "search.workers=1", "search.name=s")
     searched = cli("task=search", *RUN, *QUICK, *options)
