@@ -4,13 +4,13 @@ import pytest
 from command_line import FAST
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from ae_run import spelling
 from ae_run.arguments import (
     PATH_KEYS,
     as_typed,
     config_dirs,
     normalize,
     own_code,
-    quoted,
     words_of_help,
 )
 
@@ -86,7 +86,7 @@ def test_a_run_in_a_folder_with_an_accent_is_made_and_read_again(cli, tmp_path):
 @pytest.mark.parametrize("key", ["tags", "code", "runs"])
 def test_items_of_a_list_in_quotes_are_read_as_they_are_printed(key):
     for items in (["a b", "c"], ["a,b", "it's"], ["back\\", "C:\\my code"], ["2024", "plain"]):
-        line = f"{key}=[{', '.join(map(quoted, items))}]"
+        line = f"{key}=[{', '.join(map(spelling.quoted, items))}]"
         (again,) = normalize(normalize([line], []), [])
         assert OverridesParser.create().parse_override(again).value() == items
     assert normalize(['tags="a,b",c d'], []) == ["tags=['a,b','c d']"]

@@ -181,6 +181,13 @@ def test_changed_code_is_said_and_used(mine, cli):
         cli(*RUN, *QUICK)
 
 
+def test_code_of_a_step_of_a_chain_is_recorded_too(mine):
+    chain = {"name": "chain", "steps": {"name": {"name": "fade", "strength": 0.5}}}
+    with components.using([str(mine)]) as (code,):
+        assert components.digests({"corruption": chain}) == {"my code": code.digest}
+        assert components.digests({"corruption": {"name": "chain", "steps": {}}}) == {}
+
+
 @pytest.mark.usefixtures("mine")
 def test_help_and_completion_know_own_components(cli):
     shown = cli("--help", "model=my_net", "code=my code").out
@@ -318,6 +325,7 @@ def test_the_contract_tests_say_what_a_corruption_does_wrong(mine, old, new, wor
     [
         (".astype(np.uint8)", ".astype(float)", "images: are float64; must be uint8"),
         ("% 3", "% 5", "labels must be indices into class_names, 0 to 2"),
+        ("labels[:60]", "list(labels[:60])", "labels are a list; must be an array"),
         ("RandomState(0)", "RandomState()", "gives other images when it is loaded again"),
     ],
 )
