@@ -351,6 +351,16 @@ def test_a_study_is_identified_by_its_values_not_by_how_numbers_are_written(tmp_
         queue.identify({"train.min_delta": "0"})
 
 
+def test_a_search_is_the_same_whatever_keys_were_added_that_tell_no_searches_apart(tmp_path):
+    queue = new_queue(tmp_path)
+    stored = {"train.epochs": "4", "data.name": "digits", "seed": "0"}
+    queue.identify(stored)
+    queue.identify(stored)
+    queue.identify(stored | {"data.binarize": "none"})
+    with pytest.raises(UserError, match=r"data\.binarize is none there, random here"):
+        queue.identify(stored | {"data.binarize": "random"})
+
+
 def test_a_study_gives_no_more_trials_than_wait(tmp_path):
     queue = new_queue(tmp_path)
     queue.fill(2)

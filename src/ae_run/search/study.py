@@ -65,7 +65,9 @@ class TrialQueue:
             if known is None:
                 self.study.set_user_attr("identity", dict(identity))
                 return
-        known = upgraded_texts(known)
+        # Of the keys added since, only those count that tell searches apart.
+        upgraded = upgraded_texts(known)
+        known = {k: text for k, text in upgraded.items() if k in known or k in identity}
         keys = [k for k in {**known, **identity} if not _same(known.get(k), identity.get(k))]
         if not keys:
             return
