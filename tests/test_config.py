@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from ae_run import components, config, schema
 from ae_run.composition import compose
-from ae_run.config import Config, validate
+from ae_run.config import PLAIN_TASK, Config, validate
 from ae_run.errors import UserError
 
 CHOICES = [f"{group}={name}" for group in components.groups() for name in components.options(group)]
@@ -24,7 +24,7 @@ def test_every_option_composes_and_validates(choice):
 def test_a_validated_config_dumps_to_what_was_compose(choice):
     raw = compose(choice, *([NEEDS[choice]] if choice in NEEDS else []))
     dumped = validate(raw).dump()
-    raw["search"] = None  # a run folder keeps what concerns the run
+    raw |= PLAIN_TASK  # a run folder keeps what concerns the run
     assert yaml.safe_load(yaml.safe_dump(dumped)) == yaml.safe_load(yaml.safe_dump(raw))
     assert validate(dumped) == validate(raw)
 
@@ -130,7 +130,6 @@ def test_what_cannot_be_composed_is_worded_as_on_the_command_line():
 
 
 def test_unchecked_components_keep_their_options():
-    raw = compose("corruption=chain", "model=vae")
-    raw["search"] = None
+    raw = compose("corruption=chain", "model=vae") | PLAIN_TASK
     raw["model"]["latent_dim"] = -1
     assert validate(raw, components_too=False).dump() == raw

@@ -29,7 +29,7 @@ from ae_run import components, key_docs
         ("model=denoising", ["model.channels = [8, 16, 32]", "model.requires_corruption = true"]),
         ("model", ["  vae          variational autoencoder; conv 32-64, code 10"]),
         ("evaluate=quick", ["evaluate.robustness = null"]),
-        ("evaluate.probe.mlp", ["evaluate.probe.mlp.epochs = 30", "    integer ≥ 1"]),
+        ("evaluate.probe.mlp", ["evaluate.probe.mlp.epochs = 30", "    Adam"]),
         ("figures.format", ["    list; png | pdf | svg, one or several"]),
         ("search.workers", ["search.workers = auto"]),
         ("experiment=zoo_shallow", ["train.epochs = 500", "model.latent_dim = 200"]),

@@ -24,7 +24,7 @@ def test_keys_added_since_get_the_value_they_had_in_effect():
         "titles": True,
         "dark_page": False,
     }
-    assert new["train"] == {"epochs": 3, "plateau": None, "init_from": None}
+    assert new["train"] == {"epochs": 3, "plateau": None, "init_from": None, "loggers": None}
     assert new["evaluate"]["robustness"]["noise"]["corruption"]["rescale"] is False
     assert new["evaluate"]["probe"]["mlp"]["keep"] == "best"
     assert new["evaluate"]["latent"] is None
@@ -33,7 +33,8 @@ def test_keys_added_since_get_the_value_they_had_in_effect():
 
 def test_a_suggestion_in_epochs_becomes_one_in_steps_that_does_not_count():
     new = upgraded({"data": {"name": "digits", "suggested_epochs": 100}, "train": {"epochs": 7}})
-    assert new["data"] == {"name": "digits", "suggested_steps": 1, "binarize": "none"}
+    added = {"binarize": "none", "memory": None}
+    assert new["data"] == {"name": "digits", "suggested_steps": 1, **added}
     assert new["train"]["epochs"] == 7
 
 

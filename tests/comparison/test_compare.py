@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ae_run.comparison import runs, table
+from ae_run.run_folder import RunFolder
 
 
 def rows(folder: str = "cmp") -> list[dict[str, str]]:
@@ -68,6 +69,18 @@ def test_a_run_that_does_not_beat_a_baseline_says_so(cli, make):
     metrics["baseline"]["pca"]["mse"] = metrics["mse"] * 2
     (run / "metrics.json").write_text(json.dumps(metrics))
     assert "no better" not in cli("task=compare", "run_dir=other").out
+
+
+def test_the_lead_is_that_of_the_mean_over_the_runs_of_a_row(make, cli):
+    make("vae", "outputs/other")
+    make("conv", "outputs/a")
+    again = RunFolder(make("conv", "outputs/b", {"seed": 1}, seed=1))
+    arrays = again.read_arrays("artifacts.npz")
+    again.write_arrays("artifacts.npz", arrays | {"test_mse": arrays["test_mse"] + 1})
+    result = cli("task=compare")
+    assert result.code == 0, result.err
+    lead = float(re.search(r"1 − 2: (\S+),", result.out)[1])
+    assert 0.3 < abs(lead) < 0.7
 
 
 @pytest.mark.usefixtures("several")

@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> RunFolder:
         (tmp_path / f"trials/{number}").mkdir(parents=True)
     found = RunFolder(tmp_path)
     run = {"seed": 0, "device": "cpu", "versions": {"torch": "2.15.0"}}
-    run |= {"data": {"name": "digits", "train": 100, "validation": 20}}
+    run |= {"data": {"name": "digits", "train": 100, "validation": 20, "fingerprint": "0"}}
     found.write_json("trials/0/run.json", run)
     return found
 

@@ -19,6 +19,8 @@ COMPLETE = "complete.json"
 """The file by which a folder of the cache is known to hold all images."""
 BLOCK_BYTES = 1 << 24
 """Pixels of images that are looked at together: floats of all would fill the memory."""
+_LARGE = 1 << 28
+"""Bytes of an array whose pages, kept in memory by a map of its file, are worth a slower read."""
 
 
 class Images:
@@ -63,6 +65,14 @@ class Images:
         """The images at these positions, without a copy."""
         how = self.streamed if streamed is None else streamed
         return Images(self.array, self.rows[index], how, self._draw_seed)
+
+    def unmapped(self) -> "Images":
+        """The same images, streamed if their file is large: for code that looks at each seldom.
+
+        An image taken from a map stays in memory, with the pages around it.
+        """
+        large = self.file is not None and self.array.nbytes >= _LARGE
+        return self.select(slice(None), streamed=True) if large else self
 
     def drawn(self, seed: int) -> "Images":
         """The images made binary by one draw; those in memory at once, streamed ones when read."""
