@@ -35,6 +35,7 @@ def test_a_selection_of_a_selection_is_that_of_an_array(mapped, streamed, monkey
     assert images.shape == expected.shape
     assert np.array_equal(images, expected)
     assert np.array_equal(images[np.array([3, 0])], expected[[3, 0]])
+    assert images[0:0].shape == (0, 3, 8, 9)
     whole = Images(mapped, ROWS, streamed)
     assert len(list(whole.blocks())) > 5
     assert np.array_equal(np.concatenate(list(whole.blocks())), ARRAY[ROWS])

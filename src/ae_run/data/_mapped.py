@@ -4,6 +4,7 @@ A split copies no pixel: it is a list of rows of the array that holds all images
 """
 
 import json
+import math
 import mmap
 import os
 import shutil
@@ -135,9 +136,11 @@ class Images:
         """The rows (B,), read in the order in which they lie in the file."""
         path, start = self.file, int(getattr(self.array, "offset", 0))
         assert path is not None
-        images = np.empty((len(rows), *self.array.shape[1:]), np.uint8)
-        flat = images.reshape(len(rows), -1)
-        size = flat.shape[1]
+        size = math.prod(self.array.shape[1:])
+        # Outside of the heap: a thread that reads has one of its own, which seldom shrinks.
+        buffer = mmap.mmap(-1, max(1, len(rows) * size))
+        images = np.ndarray((len(rows), *self.array.shape[1:]), np.uint8, buffer)
+        flat = images.reshape(len(rows), size)
         order = np.argsort(rows)
         with path.open("rb", buffering=0) as file:
             for place, row in zip(order.tolist(), rows[order].tolist(), strict=True):
