@@ -111,10 +111,9 @@ class Workers:
             if not live and not waiting and running.keys() != waited_for:
                 waited_for = set(running)
                 owners = (t.user_attrs.get("owner", {}) for t in running.values())
-                self._plan.folder.say(
-                    f"no trial left to take; waiting for {len(running)} trials on "
-                    f"{', '.join(sorted({str(one.get('host')) for one in owners}))}"
-                )
+                hosts = ", ".join(sorted({str(one.get("host")) for one in owners}))
+                count = f"{len(running)} trial{'s' * (len(running) > 1)}"
+                self._plan.folder.say(f"no trial left to take; waiting for {count} on {hosts}")
             if waiting and not late:
                 if self._here is not None:
                     self._run_here(ledger)
