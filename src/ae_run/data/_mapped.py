@@ -4,6 +4,7 @@ A split copies no pixel: it is a list of rows of the array that holds all images
 """
 
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Iterator
@@ -54,9 +55,12 @@ class Images:
 
     @property
     def file(self) -> Path | None:
-        """The file that the array is mapped from."""
-        name = getattr(self.array, "filename", None)
-        return None if name is None else Path(name)
+        """The `.npy` file that the array maps; None for one in memory, or a part of a map."""
+        # A part of a map does not say where in the file it begins.
+        if not isinstance(self.array.base, mmap.mmap):
+            return None
+        path = Path(getattr(self.array, "filename", None) or "")
+        return path if path.suffix == ".npy" else None
 
     def __len__(self) -> int:
         return len(self.rows)
