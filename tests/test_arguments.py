@@ -4,7 +4,15 @@ import pytest
 from command_line import FAST
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ae_run.arguments import PATH_KEYS, as_typed, config_dirs, normalize, words_of_help
+from ae_run import spelling
+from ae_run.arguments import (
+    PATH_KEYS,
+    as_typed,
+    config_dirs,
+    normalize,
+    own_code,
+    words_of_help,
+)
 
 NAMES = (
     *("~/pics", "données", "runs/été 2026", "my_images(1)", "a=b", "[x]", "{x}", "it's", "1e5"),
@@ -73,3 +81,18 @@ def test_a_run_in_a_folder_with_an_accent_is_made_and_read_again(cli, tmp_path):
     assert "run_dir=été (1)/a=b\n" in (made.folder / "overrides.txt").read_text(encoding="utf-8")
     again = cli("task=report", f"run={made.folder.resolve()}")
     assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize("key", ["tags", "code", "runs"])
+def test_items_of_a_list_in_quotes_are_read_as_they_are_printed(key):
+    for items in (["a b", "c"], ["a,b", "it's"], ["back\\", "C:\\my code"], ["2024", "plain"]):
+        line = f"{key}=[{', '.join(map(spelling.quoted, items))}]"
+        (again,) = normalize(normalize([line], []), [])
+        assert OverridesParser.create().parse_override(again).value() == items
+    assert normalize(['tags="a,b",c d'], []) == ["tags=['a,b','c d']"]
+
+
+def test_own_code_in_quotes_is_that_folder():
+    lines, found = own_code(["code=['my code',other]", "model=mine.net"])
+    assert found == ["my code", "other", "mine"]
+    assert lines == ["model=net", "code=['my code',other,mine]"]

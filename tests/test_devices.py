@@ -24,6 +24,30 @@ print(faults(5_000_000))
 """
 
 
+GAP = """
+import torch
+from ae_run import devices
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return 4096 * int(file.read().split()[1])
+
+devices.keep_freed_memory()
+activations = [torch.ones(5_000_000) for _ in range(8)]
+last = torch.ones(1000)  # above the others in the heap
+del activations
+kept = resident()
+devices.return_freed_memory()
+print(kept - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to")
+def test_freed_memory_is_returned_when_training_is_over():
+    done = subprocess.run([sys.executable, "-c", GAP], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100e6  # of 160 MB
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can be told to")
 def test_steps_reuse_the_memory_of_freed_activations():
     done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)

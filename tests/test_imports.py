@@ -31,7 +31,7 @@ ORDER = (
     *("composition", "drawing", "figures", "pages", "training"),
     *("evaluation", "scoring", "recording", "task_table", "job", "loggers", "comparison", "check"),
     *("tasks", "handover", "search", "reports", "sweep", "key_docs", "key_help", "help_page"),
-    *("arguments", "completion", "api", "testing", "cli"),
+    *("spelling", "arguments", "completion", "api", "testing", "cli"),
 )
 # The schema of `search` stands beside its code, like a component's.
 SCHEMAS = {("config", "search")}

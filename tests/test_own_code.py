@@ -1,7 +1,9 @@
 """A user's own components: found by `code=`, checked, never imported for a run folder's sake."""
 
 import json
+import shlex
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,21 @@ def test_a_run_of_own_components_is_trained_scored_and_loaded_with_their_code(mi
     assert cli("task=figures", "run=run").code == 0  # imports no component
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("mine")
+def test_the_best_of_a_search_is_trained_again_with_its_code(cli):
+    space = ("search.space=[model.latent_dim=int(2,4)]", "search.n_trials=1", "search.refit=none")
+    options = (*space, "search.workers=1", "search.name=s")
+    searched = cli("task=search", *RUN, *QUICK, *options)
+    assert searched.code == 0, searched.err
+    line = next(line for line in searched.out.splitlines() if line.startswith("or "))
+    command = line.removeprefix("or").strip()
+    assert command in unescape(Path("outputs/search/s/report.html").read_text(encoding="utf-8"))
+    again = cli(*shlex.split(command)[1:], "run_dir=again")
+    assert again.code == 0, again.err
+    assert yaml.safe_load(Path("again/config.yaml").read_text())["model"]["name"] == "my_net"
+
+
 def test_a_run_folder_alone_imports_no_code(mine, cli, tmp_path):
     assert cli(*RUN, *QUICK, "run_dir=run").code == 0
     (mine / "models/my_net.py").write_text("raise SystemExit('imported')")
@@ -162,6 +179,13 @@ def test_changed_code_is_said_and_used(mine, cli):
     (mine / "blocks.py").write_text("WIDTH = 3\n")
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):  # it is their bug
         cli(*RUN, *QUICK)
+
+
+def test_code_of_a_step_of_a_chain_is_recorded_too(mine):
+    chain = {"name": "chain", "steps": {"name": {"name": "fade", "strength": 0.5}}}
+    with components.using([str(mine)]) as (code,):
+        assert components.digests({"corruption": chain}) == {"my code": code.digest}
+        assert components.digests({"corruption": {"name": "chain", "steps": {}}}) == {}
 
 
 @pytest.mark.usefixtures("mine")
@@ -284,6 +308,9 @@ def test_the_contract_tests_say_what_a_model_does_wrong(mine):
         ("images * (1 - config.strength)", "images - config.strength", "outside of [0, 1]"),
         ("return images", "images.mul_(1 - config.strength)\n    return images", "in place"),
         ("return images", "float(images.mean())\n    return images", "reads a value back"),
+        ("config.strength)", "config.strength * __import__('random').random())", "the same noise"),
+        ("config.strength)", "config.strength * images.mean())", "alone than in a batch"),
+        ("images * (", "images.float() * (", "gives torch.float32; must be torch.float64"),
     ],
 )
 def test_the_contract_tests_say_what_a_corruption_does_wrong(mine, old, new, words):
@@ -298,6 +325,7 @@ def test_the_contract_tests_say_what_a_corruption_does_wrong(mine, old, new, wor
     [
         (".astype(np.uint8)", ".astype(float)", "images: are float64; must be uint8"),
         ("% 3", "% 5", "labels must be indices into class_names, 0 to 2"),
+        ("labels[:60]", "list(labels[:60])", "labels are a list; must be an array"),
         ("RandomState(0)", "RandomState()", "gives other images when it is loaded again"),
     ],
 )

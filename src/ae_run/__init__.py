@@ -46,6 +46,7 @@ The rooms, in the order in which they may import each other:
     key_docs            the keys of the YAML files with their comments, read as text
     key_help, help_page --help KEY; --help
     completion          tab completion for bash, zsh and fish
+    spelling            texts and lists in Hydra's grammar
     arguments           what the user typed → Hydra's words
     api                 the program from Python: train, load, runs, search
     testing             contract tests for a user's own components

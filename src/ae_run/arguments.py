@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
-from ae_run import components, key_docs, messages, processes
+from ae_run import components, key_docs, messages, processes, spelling
 from ae_run.errors import UserError
 from ae_run.task_table import TASKS
 
@@ -95,14 +95,14 @@ def own_code(args: Sequence[str]) -> tuple[list[str], list[str]]:
         plus, key, value = _parts(arg)
         dotted = re.fullmatch(r"([A-Za-z_]\w*)\.(\w+)", value or "")
         if key == "code" and value and value != "null":
-            found += _items(value)
+            found += spelling.items(value)
             continue
         if key in components.PACKAGES and dotted:
             found.append(dotted[1])
             arg = f"{plus}{key}={dotted[2]}"
         rest.append(arg)
     found = list(dict.fromkeys(found))
-    return [*rest, *([f"code=[{','.join(found)}]"] if found else [])], found
+    return [*rest, *([spelling.of_list("code", found)] if found else [])], found
 
 
 def check_flags(args: Sequence[str]) -> None:
@@ -171,11 +171,12 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
         elif key in PATH_KEYS:
             if reads_a_run and key in ("data.root", "data.path"):
                 plus = "++"  # the run's data has this key; the default's may not
-            normal.append(f"{plus}{key}={_paths(value) if sweep else _path(value)}")
+            spelled = spelling.of_several(value) if sweep else spelling.of(value)
+            normal.append(f"{plus}{key}={spelled}")
         elif key in _TEXT_KEYS:
-            normal.append(f"{plus}{key}={_path(value)}")
+            normal.append(f"{plus}{key}={spelling.of(value)}")
         elif key in _LIST_KEYS and value != "null":
-            normal.append(f"{plus}{key}=[{','.join(map(_path, _items(value)))}]")
+            normal.append(plus + spelling.of_list(key, spelling.items(value)))
         elif key in groups and not plus and re.fullmatch(r"[\w.,/-]+", value):
             options = [_option(key, one, extra) for one in value.split(",")]
             normal.append(f"{key}={','.join(options)}")
@@ -184,7 +185,7 @@ def normalize(args: Sequence[str], extra: Sequence[Path]) -> list[str]:
             raise UserError(f"{arg}: {key} must be one name; choices: {choices}")
         elif key == "search.space" and value.startswith("["):
             # Hydra's grammar has no parentheses in a list: pass it as one string.
-            normal.append(f"{plus}{key}={quoted(value)}")
+            normal.append(f"{plus}{key}={spelling.quoted(value)}")
         else:
             normal.append(arg)
     return normal
@@ -200,15 +201,9 @@ def _one_list_of_runs(args: Sequence[str]) -> list[str]:
         return list(args)
     words = [word for word in words_of_help(args) if "=" not in word]
     given = [arg.removeprefix("runs=") for arg in args if arg.startswith("runs=")]
-    found = [item for value in given for item in _items(value)] + words
+    found = [item for value in given for item in spelling.items(value)] + words
     kept = [arg for arg in args if arg not in words and not arg.startswith("runs=")]
-    return [*kept, f"runs=[{','.join(found)}]"] if found else kept
-
-
-def _items(value: str) -> list[str]:
-    """The items of `[a,b]`, with or without the brackets."""
-    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return [item.strip() for item in inner.split(",") if item.strip()]
+    return [*kept, spelling.of_list("runs", found)] if found else kept
 
 
 def _check_word(before: str, arg: str) -> None:
@@ -225,43 +220,18 @@ def _check_word(before: str, arg: str) -> None:
 def as_typed(override: str) -> str:
     """An override with its path as it was typed: what `normalize` spelled for Hydra."""
     plus, key, value = _parts(override)
-    if key not in (*PATH_KEYS, *_TEXT_KEYS) or not value or not _is_quoted(value):
+    if key not in (*PATH_KEYS, *_TEXT_KEYS) or not value or not spelling.is_quoted(value):
         return override
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     typed = str(OverridesParser.create().parse_override(override).value())
-    return f"{plus}{key}={typed}" if _path(typed) == value else override
+    return f"{plus}{key}={typed}" if spelling.of(typed) == value else override
 
 
 def _parts(arg: str) -> tuple[str, str, str | None]:
     """`+`, the key and the value of an override; no value where the word is none."""
     match = re.fullmatch(r"(\+*)([^=+~-][^=]*)?=(.*)", arg, re.DOTALL)
     return (match[1], match[2] or "", match[3]) if match else ("", "", None)
-
-
-def _is_quoted(value: str) -> bool:
-    return len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-
-
-def _paths(value: str) -> str:
-    """The paths of a sweep: separated by commas, or by a function of Hydra's, as `glob(*)`."""
-    if _is_quoted(value) or re.fullmatch(r"\w+\(.*\)", value):
-        return value
-    return ",".join(map(_path, value.split(",")))
-
-
-def _path(value: str) -> str:
-    """A path spelled so that Hydra takes it as it is typed."""
-    plain = re.fullmatch(r"(\.{0,2}/|[A-Za-z_])[\w./:-]*", value, re.ASCII)
-    if plain and value.lower() not in ("true", "false", "nan", "inf"):
-        return value
-    return value if _is_quoted(value) else quoted(value)
-
-
-def quoted(value: str) -> str:
-    """In Hydra's single quotes; there, backslashes count only before a quote."""
-    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
-    return f"'{escaped}'"
 
 
 def _option(group: str, value: str, extra: Sequence[Path]) -> str:

@@ -64,9 +64,18 @@ def _refuse_clashes(code: Code) -> None:
 
 def digests(config: Mapping[str, Any]) -> dict[str, str]:
     """Name and digest of the own code that a config's components come from."""
-    names = {(group, (config.get(group) or {}).get("name")) for group in PACKAGES}
+    names = {(group, name) for group in PACKAGES for name in _names(config.get(group))}
     used = (c for c in _own if any(name in c.components(group) for group, name in names))
     return {code.name: code.digest for code in used}
+
+
+def _names(options: object) -> Iterator[str]:
+    """The components of a group: one, or with a chain of corruptions several."""
+    if isinstance(options, Mapping):
+        if isinstance(name := options.get("name"), str):
+            yield name
+        for inner in options.values():
+            yield from _names(inner)
 
 
 def search_path() -> list[str]:

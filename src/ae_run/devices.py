@@ -79,3 +79,12 @@ def keep_freed_memory() -> None:
     # Older versions take at most 32 MiB; setting only the other option would make matters worse.
     if mallopt is not None and any(mallopt(M_MMAP_THRESHOLD, n) for n in (1 << 30, 32 << 20)):
         mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+def return_freed_memory() -> None:
+    """Return to the system the memory that was freed until now; see `keep_freed_memory`.
+
+    What is computed next has tensors of other sizes, which do not fit into the gaps.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from api_helpers import FAST
 from command_line import run_process
 
@@ -64,6 +65,13 @@ def test_mappings_are_overrides_with_values_of_python():
     assert job.config.data.path == "my images/a,b.npz"
     assert job.config.data.images_key == "all, of them"
     assert job.config.search.space == "[model.latent_dim=int(2,8)]"
+
+
+def test_a_key_is_left_out_as_on_the_command_line():
+    from ae_run.api import _commands
+
+    words = _commands.words(["corruption=chain", "~corruption.steps.occlusion"])
+    assert list(_commands._job("check", words).config.corruption.steps) == ["gaussian"]
 
 
 BAD = {
@@ -166,6 +174,27 @@ def test_runs_are_found_without_trials_and_broken_folders_are_left_out(vae, tmp_
     assert caught[0].filename == __file__
     with pytest.raises(ae_run.UserError, match="nowhere: no such folder"):
         ae_run.runs("nowhere")
+
+
+def test_a_run_of_an_older_version_is_listed_and_loaded(vae, tmp_path):
+    copy = shutil.copytree(vae.path, tmp_path / "all" / "old")
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    for key in ("name", "tags", "notes", "runs", "code", "format", "output"):
+        config.pop(key, None)
+    for group, keys in {
+        "data": ("binarize", "memory"),
+        "train": ("plateau", "init_from", "loggers"),
+        "evaluate": ("frechet", "denoisers"),
+        "model": ("objective", "importance_samples"),
+    }.items():
+        for key in keys:
+            del config[group][key]
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    images = vae.dataset.train.images[:3]
+    for run in (ae_run.runs("all")[0], ae_run.load(copy), ae_run.load(copy, "device=cpu")):
+        assert run.config.model == vae.config.model
+        np.testing.assert_array_equal(run.encode(images), vae.encode(images))
+        np.testing.assert_array_equal(run.dataset.train.images[:3], images)
 
 
 @pytest.mark.slow

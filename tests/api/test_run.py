@@ -166,3 +166,9 @@ def test_what_a_folder_says_is_escaped_in_a_notebook(tmp_path):
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert "&lt;b&gt;</b>, failed" in html
+
+
+def test_a_model_is_exported_in_known_formats_only(vae):
+    with pytest.raises(ae_run.UserError, match="format=pickle: must be one of onnx, safetensors"):
+        vae.export("pickle")
+    assert not (vae.path / "export").exists()

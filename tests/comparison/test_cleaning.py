@@ -9,13 +9,16 @@ from ae_run.run_folder import RunFolder
 
 @pytest.fixture
 def some(make):
-    """A finished run, failed ones with and without an epoch, a running and a broken one."""
+    """A finished run, others with and without an epoch, a running and a broken one."""
     for name in ("lost", "running"):
         path = make("conv", f"outputs/{name}", status="running")
         for file in ("metrics.json", "resume.pt", "history.csv"):
             (path / file).unlink()
     make("conv", "outputs/finished")
     (make("conv", "outputs/resumable", status="failed") / "metrics.json").unlink()
+    trained = make("conv", "outputs/trained", status="failed")
+    for file in ("metrics.json", "resume.pt"):
+        (trained / file).unlink()
     (make("conv", "outputs/broken") / "config.yaml").write_text("a: [")
     with RunFolder(Path("outputs/running")).lock():
         yield
@@ -43,7 +46,7 @@ def test_without_a_terminal_or_yes_it_shows_and_deletes_nothing(cli):
 def test_yes_deletes_what_was_shown_and_nothing_else(cli):
     result = cli("task=clean", "--yes")
     assert result.code == 0, result.err
-    assert names() == {"finished", "resumable", "running", "broken"}
+    assert names() == {"finished", "resumable", "trained", "running", "broken"}
     assert not Path("outputs/finished/resume.pt").exists()
     assert Path("outputs/finished/model.safetensors").exists()
     assert Path("outputs/resumable/resume.pt").exists()

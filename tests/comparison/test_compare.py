@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ae_run.comparison import runs, table
+from ae_run.run_folder import RunFolder
 
 
 def rows(folder: str = "cmp") -> list[dict[str, str]]:
@@ -50,6 +51,18 @@ def test_runs_are_ranked_seeds_together_and_other_data_apart(cli):
     assert {row["rank"] for row in found if "vae" in row["folder"]} in ({"1"}, {"2"})
     assert {row["model.name"] for row in found[:4]} == {"vae", "conv_ae"}
     assert next(row for row in found if row["name"] == "plain")["tags"] == "first"
+
+
+def test_the_lead_is_that_of_the_mean_over_the_runs_of_a_row(make, cli):
+    make("vae", "outputs/other")
+    make("conv", "outputs/a")
+    again = RunFolder(make("conv", "outputs/b", {"seed": 1}, seed=1))
+    arrays = again.read_arrays("artifacts.npz")
+    again.write_arrays("artifacts.npz", arrays | {"test_mse": arrays["test_mse"] + 1})
+    result = cli("task=compare")
+    assert result.code == 0, result.err
+    lead = float(re.search(r"1 − 2: (\S+),", result.out)[1])
+    assert 0.3 < abs(lead) < 0.7
 
 
 @pytest.mark.usefixtures("several")

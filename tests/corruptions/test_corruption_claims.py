@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from corruption_helpers import SHAPES, apply, configured, keyed, some_images
+from corruption_helpers import SHAPES, apply, configured
 from PIL import Image
 from pydantic import ValidationError
 
@@ -15,6 +15,8 @@ from ae_run.data import Images
 from ae_run.errors import UserError
 from ae_run.images import DeviceImages
 from ae_run.randomness import KeyedNoise
+from ae_run.testing.corruptions import images as some_images
+from ae_run.testing.corruptions import keyed
 
 GREY = torch.full((200, 3, 28, 28), 0.4)
 PIXELS = 200 * 28 * 28

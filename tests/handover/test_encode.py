@@ -39,6 +39,7 @@ def test_other_images_of_the_same_shape_can_be_encoded_elsewhere(trained, cli, t
     [
         (["data=colored_digits"], "images are 3 × 28 × 28; the run's are 1 × 28 × 28"),
         (["output=codes.txt"], "output=codes.txt: must end in .npz"),
+        (["output=~no-such-user/codes.npz"], "no such user"),
         (["output=nowhere/codes.npz"], "no such folder: nowhere"),
         (["model.latent_dim=3"], "model.latent_dim: cannot change"),
     ],

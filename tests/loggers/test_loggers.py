@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from command_line import FAST
 
+from ae_run.loggers import Loggers
+from ae_run.run_folder import RunFolder
+
 OWN = ("code=my_code",)
 DOCS = Path(__file__).parents[2] / "docs" / "loggers.md"
 
@@ -69,6 +72,29 @@ def test_a_logger_that_fails_is_told_once_and_the_run_is_the_same(broken, own, c
     assert result.out.count("warning: train.loggers") == 1
     plain, logged = (Path(name, "model.safetensors").read_bytes() for name in ("plain", "logged"))
     assert plain == logged
+
+
+def test_a_logger_that_fails_is_closed_and_called_no_more(tmp_path):
+    calls = []
+
+    class Fails:
+        last = 0
+
+        def __init__(self, folder):
+            pass
+
+        def epoch(self, row):
+            calls.append(row["epoch"])
+            raise OSError("no space")
+
+        def close(self):
+            calls.append("close")
+
+    opened = Loggers({"fails": Fails}, RunFolder(tmp_path, quiet=True))
+    opened.epoch({"epoch": 1})
+    opened.epoch({"epoch": 2})
+    opened.close()
+    assert calls == [1, "close"]
 
 
 def test_a_logger_that_is_not_there_or_not_one_is_refused_before_the_run(own, cli):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ae_run import images as device_images
-from ae_run.data import Images
+from ae_run.data import Images, _mapped
 from ae_run.images import DeviceImages
 
 CPU = torch.device("cpu")
@@ -54,6 +54,32 @@ def test_streamed_images_give_the_same_run_bit_for_bit(cli, tmp_path, path, opti
         assert json.loads((tmp_path / name / "run.json").read_text())["images"] == where
         assert where in (tmp_path / name / "report.html").read_text()
     assert results(tmp_path / "held") == results(tmp_path / "streamed")
+
+
+def test_a_large_file_is_scored_without_its_map_and_the_scores_are_the_same(
+    cli, tmp_path, path, monkeypatch
+):
+    run = (
+        "data=npz",
+        f"data.path={path}",
+        "model=denoising",
+        "corruption=gaussian",
+        "model.latent_dim=3",
+        "train.epochs=1",
+        "evaluate=quick",
+        "evaluate.denoisers=20",
+        "device=cpu",
+        f"run_dir={tmp_path / 'run'}",
+    )
+    assert cli(*run).code == 0
+    mapped, taken, take = results(tmp_path / "run"), [], np.take
+    monkeypatch.setattr(_mapped, "_LARGE", 1000)
+    monkeypatch.setattr(
+        np, "take", lambda array, *a, **k: taken.append(array) or take(array, *a, **k)
+    )
+    assert cli("task=evaluate", f"run={tmp_path / 'run'}", "device=cpu").code == 0
+    assert not [array for array in taken if isinstance(array, np.memmap)]
+    assert results(tmp_path / "run") == mapped
 
 
 @pytest.fixture

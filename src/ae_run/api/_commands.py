@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ae_run import arguments, components, composition, console, process_state
+from ae_run import arguments, components, composition, console, process_state, spelling
 from ae_run.api.run import Run
 from ae_run.errors import Interrupted, UserError
 from ae_run.job import Job, job_for, refuse_foreign
@@ -30,7 +30,7 @@ def words(overrides: Sequence[str | Mapping[str, Any]]) -> list[str]:
         else:
             raise UserError(f"{override!r}: must be text, 'KEY=VALUE', or a mapping {{KEY: VALUE}}")
     for word in found:
-        if word.startswith("-") or "=" not in word:
+        if word.startswith("-") or ("=" not in word and not word.startswith("~")):
             raise UserError(f"{word}: must be KEY=VALUE; flags are for the command line only")
         if word.startswith("task="):
             raise UserError(f"{word}: the task is the function that is called; leave it out")
@@ -42,7 +42,7 @@ def _spelled(key: str, value: object) -> str:
     if isinstance(value, str | Path):
         text = str(value)
         plain = key in arguments.PATH_KEYS or _BARE.fullmatch(text)
-        return text if plain else arguments.quoted(text)
+        return text if plain else spelling.quoted(text)
     if value is None:
         return "null"
     if isinstance(value, bool | np.bool_):

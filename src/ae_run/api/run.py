@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ae_run import components, process_state
 from ae_run import config as configs
 from ae_run.config import Config
 from ae_run.data import Dataset
+from ae_run.errors import UserError
 from ae_run.own_code import Code
 from ae_run.run_folder import RunFolder
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ae_run.models import Autoencoder
 
+Format = Literal["onnx", "safetensors"]
 Array = TypeVar("Array", np.ndarray, "Tensor")
 """What is given decides what is returned."""
 
@@ -54,7 +56,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`running`, `finished`, `interrupted` or `failed`."""
+        """`running`, `finished`, `interrupted` or `failed`; a trial of a search may be `pruned`."""
         from ae_run.comparison import runs
 
         return runs.read(self.path).status
@@ -175,15 +177,17 @@ class Run:
         z = gaussian_codes(self._training_codes, n, seed) if z is None else z
         return self.decode(z.numpy())
 
-    def export(self, format: Literal["onnx", "safetensors"] = "onnx") -> dict[str, Path]:
+    def export(self, format: Format = "onnx") -> dict[str, Path]:
         """Write encoder and decoder as ONNX, or the weights, to `export/`: the files by name.
 
         Raises:
-            UserError: a package is missing: `pip install 'ae-run[export]'`.
+            UserError: a package is missing (`pip install 'ae-run[export]'`), or no such format.
             RunFailed: a file does not give the model's numbers.
         """
         from ae_run.handover import export
 
+        if format not in get_args(Format):
+            raise UserError(f"format={format}: must be one of {', '.join(get_args(Format))}")
         with process_state.kept(), self._own_code():
             return export.write(self._folder, self.config, format)[0]
 

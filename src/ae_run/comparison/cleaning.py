@@ -69,13 +69,14 @@ def clean(job: Job) -> None:
 
 
 def _useless(run: FoundRun) -> Useless | None:
-    """What can be deleted of a run: all where nothing is scored or can be resumed."""
+    """What can be deleted of a run: all where no epoch is finished."""
     folder = run.folder
     if run.status == "finished" and not run.reason:
         paths = tuple(sorted([*_resumes(folder.path)]))
         return Useless(run, paths, "finished; only for more epochs") if paths else None
     stopped = run.status in ("failed", "interrupted") and not run.metrics
-    if stopped and not folder.has(RESUME) and not runs.is_locked(folder):
+    began = folder.has(RESUME) or folder.epochs_saved()
+    if stopped and not began and not runs.is_locked(folder):
         return Useless(run, (folder.path,), f"{run.status} {run.reason}")
     return None
 

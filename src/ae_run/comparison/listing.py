@@ -72,14 +72,18 @@ def age(started: float) -> str:
 
 def size_of(path: Path) -> int:
     """The bytes of a file, or of all files below a folder."""
-    if path.is_file():
-        return path.stat().st_size
+    if not path.is_dir():
+        return _size_of_file(path)
     return sum(
-        (Path(root) / name).stat().st_size
-        for root, _, names in os.walk(path)
-        for name in names
-        if (Path(root) / name).is_file()
+        _size_of_file(Path(root) / name) for root, _, names in os.walk(path) for name in names
     )
+
+
+def _size_of_file(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:  # a temporary file of a run that is running
+        return 0
 
 
 def readable(count: float) -> str:

@@ -16,8 +16,10 @@ EVERYWHERE = ("outputs/**",)
 """Where runs are unless the command says otherwise."""
 _MARKS = {"config.yaml", "run.json"}
 """A folder that holds one of them is a run's."""
-_INNER = "trials"
-"""The folder of a search's trials, which have no scores on test; left out unless it is named."""
+_INNER = ("trials", "replicas")
+"""Folders of a search's trials, which have no scores on test, and of a run's other seeds; left out
+unless they are named.
+"""
 _TIMED = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}$")
 _PARTS = ("data", "model", "train", "corruption")
 
@@ -119,7 +121,8 @@ def _below(path: Path) -> Iterator[Path]:
         yield path
         return
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False) and entry.name != _INNER and entry.name[0] != ".":
+        inner = entry.name in _INNER or entry.name.startswith(".")
+        if entry.is_dir(follow_symlinks=False) and not inner:
             yield from _below(path / entry.name)
 
 

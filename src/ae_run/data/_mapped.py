@@ -4,6 +4,7 @@ A split copies no pixel: it is a list of rows of the array that holds all images
 """
 
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ COMPLETE = "complete.json"
 """The file by which a folder of the cache is known to hold all images."""
 BLOCK_BYTES = 1 << 24
 """Pixels of images that are looked at together: floats of all would fill the memory."""
+_LARGE = 1 << 28
+"""Bytes of an array whose pages, kept in memory by a map of its file, are worth a slower read."""
 
 
 class Images:
@@ -52,9 +55,12 @@ class Images:
 
     @property
     def file(self) -> Path | None:
-        """The file that the array is mapped from."""
-        name = getattr(self.array, "filename", None)
-        return None if name is None else Path(name)
+        """The `.npy` file that the array maps; None for one in memory, or a part of a map."""
+        # A part of a map does not say where in the file it begins.
+        if not isinstance(self.array.base, mmap.mmap):
+            return None
+        path = Path(getattr(self.array, "filename", None) or "")
+        return path if path.suffix == ".npy" else None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,6 +69,14 @@ class Images:
         """The images at these positions, without a copy."""
         how = self.streamed if streamed is None else streamed
         return Images(self.array, self.rows[index], how, self._draw_seed)
+
+    def unmapped(self) -> "Images":
+        """The same images, streamed if their file is large: for code that looks at each seldom.
+
+        An image taken from a map stays in memory, with the pages around it.
+        """
+        large = self.file is not None and self.array.nbytes >= _LARGE
+        return self.select(slice(None), streamed=True) if large else self
 
     def drawn(self, seed: int) -> "Images":
         """The images made binary by one draw; those in memory at once, streamed ones when read."""

@@ -1,6 +1,6 @@
 """What data sources give, and what the rest of the program gets of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -62,6 +62,12 @@ class Dataset:
     def open_test(self) -> Part:
         """The test split; never to be called by code that trains, tunes or selects."""
         return self._test
+
+    def unmapped(self) -> "Dataset":
+        """The same data set, its splits as `Images.unmapped` has them."""
+        parts = (self.train, self.validation, self._test)
+        train, validation, test = (Part(part.images.unmapped(), part.labels) for part in parts)
+        return replace(self, train=train, validation=validation, _test=test)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -84,6 +84,7 @@ def _evaluate(
     options, size = config.evaluate, config.evaluate.batch_size
     # Convolutions are faster with this weight layout, on CPUs and on CUDA.
     model = model.to(device, torch.float32).to(memory_format=torch.channels_last).eval()
+    dataset = dataset.unmapped()
     test = dataset.open_test()
     images = DeviceImages(test.images, device)
     keys = images.keys()

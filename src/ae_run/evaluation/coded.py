@@ -19,6 +19,7 @@ def coded(
         `codes` (N, d) float32, `labels` (N,), `mse` (N,) of the reconstructions, `split` (N,) and
         `index` (N,), the position in the split; and `class_names`.
     """
+    dataset = dataset.unmapped()
     splits = {
         "train": dataset.train,
         "validation": dataset.validation,

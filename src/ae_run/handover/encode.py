@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from ae_run import data, devices, models
+from ae_run import data, devices, models, processes
 from ae_run.errors import UserError
 from ae_run.evaluation.coded import coded
 from ae_run.job import Job
@@ -27,7 +27,7 @@ def encode(job: Job) -> Path:
     """
     config, folder = job.config, job.folder
     assert folder is not None
-    target = Path(config.output).expanduser() if config.output else folder.file(_NAME)
+    target = processes.expanded(config.output) if config.output else folder.file(_NAME)
     if target.suffix != ".npz":
         raise UserError(f"output={target}: must end in .npz")
     if not target.parent.is_dir():

@@ -6,6 +6,7 @@ is told once and never stops a run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -99,7 +100,10 @@ class Loggers:
         try:
             act()
         except Exception as error:  # whatever a tracker raises, the run is worth more
-            self._open.pop(name, None)
+            logger = self._open.pop(name, None)
+            if logger is not None and act != logger.close:
+                with suppress(Exception):
+                    logger.close()
             told = " ".join(str(error).split()) or type(error).__name__
             self._folder.say(f"warning: train.loggers: {name} stopped, the run goes on: {told}")
 

@@ -48,6 +48,7 @@ def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchDa
         facts=facts,
         label=plan.label,
         folder=str(folder.path),
+        from_file=plan.best_from_file,
         better=f"{data.axis}; {data.better}",
         status=_status(facts, plan),
         tiles=_tiles(facts, data),

@@ -1,6 +1,7 @@
 """The plan of a search: checked as far as possible without data, and what identifies it."""
 
 import hashlib
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,6 +71,14 @@ class Plan:
     def encoder(self) -> Path | None:
         """The run folder whose codes are classified, with `search.objective=probe`."""
         return self.job.folder.path if self.job.folder is not None else None
+
+    @property
+    def best_from_file(self) -> str:
+        """The command that trains with `experiment/best.yaml`."""
+        code = [line for line in self.overrides if line.startswith("code=")]
+        return shlex.join(
+            ["ae-run", "--config-dir", str(self.folder.path), "experiment=best", *code]
+        )
 
 
 def make(job: Job) -> Plan:

@@ -238,7 +238,7 @@ def _summary(plan: Plan, facts: dict[str, Any], data: SearchData) -> str:
         *(f"  {key} = {value}" for key, value in top["params"].items()),
         "",
         f"repeat it  {top['command']}",
-        f"or         ae-run --config-dir {shlex.quote(str(plan.folder.path))} experiment=best",
+        f"or         {plan.best_from_file}",
         f"page       {plan.folder.file('report.html')}",
         f"search     {plan.folder.path}",
     ]

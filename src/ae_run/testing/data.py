@@ -36,12 +36,14 @@ def check_data(*overrides: str) -> None:
 
 
 def _check_images(where: str, images: Images, labels: np.ndarray, classes: int) -> None:
-    shape, kind = images.shape, type(images).__name__
+    kind = type(images).__name__
     require(isinstance(images, Images), f"{where}: are a {kind}; must be ae_run.data.Images")
-    found = images[:1].dtype
+    shape, found = images.shape, images[:1].dtype
     require(found == np.uint8, f"{where}: are {found}; must be uint8")
     fine = len(shape) == 4 and shape[1] in (1, 3) and len(images) > 0
     require(fine, f"{where}: are {shape}; must be (N, C, H, W) with C 1 or 3, N > 0")
+    array = isinstance(labels, np.ndarray)
+    require(array, f"{where}: labels are a {type(labels).__name__}; must be an array")
     one_each = labels.shape == (len(images),) and labels.dtype == np.int64
     require(one_each, f"{where}: must have one int64 label each, not {labels.dtype} {labels.shape}")
     known = bool(labels.min() >= 0 and labels.max() < classes)

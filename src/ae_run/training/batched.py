@@ -101,9 +101,10 @@ class BatchedTraining:
         )
 
     def close(self) -> None:
-        """Close the progress bar."""
+        """Close the progress bar, and let go of the images."""
         if self.bar is not None:
             self.bar.close()
+        self.images.release()
 
     def finish_epoch(self, losses: StepLosses, started: float) -> list[Row]:
         """Score each run on the validation images and save its epoch; see `Training`."""

@@ -103,10 +103,11 @@ class Training:
                 self.run.folder.say(reason)
 
     def close(self) -> None:
-        """Close the progress bar, and let go of the images."""
+        """Close the progress bar, and let go of the images and of freed memory."""
         if self.bar is not None:
             self.bar.close()
-        self.run.dataset.train.images.release()
+        self.images.release()
+        devices.return_freed_memory()
 
     def build_step(self, stage: Stage) -> AnyStep:
         """The step of a stage; a resumed stage gets its saved optimizer state."""
