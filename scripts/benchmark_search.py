@@ -6,6 +6,9 @@ figure and all measurements to `outputs/reference/benchmark/`:
 - TPE against random search with the same number of trials, over several seeds;
 - seconds for the same trials with one worker and with one per core, interleaved;
 - the sampler's share of the time in a long search of short trials.
+
+`--stub 100 1000 5000` measures only what a search costs beside its trials: CPU seconds per trial
+that pass outside the training, which is left out, for searches of as many trials.
 """
 
 import argparse
@@ -27,6 +30,8 @@ from unittest import mock
 import ae_run
 from ae_run.processes import usable_cores
 from ae_run.search.samplers import PerTrial
+from ae_run.search.trial import Objective
+from ae_run.search.workers import Workers
 
 OUT = Path(__file__).parent.parent / "outputs" / "reference" / "benchmark"
 COMMON = ["task=search", "search=conv_ae", "data=digits", "search.refit=none"]
@@ -115,25 +120,56 @@ def overhead(folder: Path, trials: int) -> dict[str, Any]:
     }
 
 
+def beside(folder: Path, trials: int) -> float:
+    """CPU seconds per trial outside the training: random search, a journal, one process."""
+    args = [*COMMON, f"search.name=stub-{trials}", f"search.n_trials={trials}", "data.limit=400"]
+    args += ["search.workers=1", "search.sampler=random", "search.pruner=none"]
+    args += ["search.space=[train.lr=log(1e-4,1e-1)]"]
+    inside: list[float] = []
+    total: list[float] = []
+
+    def score(_: Objective, trial: Any, *given: Any) -> bool:
+        given[-1].update(score=trial.params["train.lr"], epochs=1, best_epoch=1, parameters=1)
+        return False
+
+    with (
+        contextlib.chdir(folder),
+        mock.patch.object(Objective, "_train", timed(score, inside, time.process_time)),
+        mock.patch.object(Workers, "work", timed(Workers.work, total, time.process_time)),
+        mock.patch("ae_run.search.result.finish", side_effect=KeyboardInterrupt),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        ae_run.main(args)
+    if len(inside) != trials:
+        raise SystemExit(f"benchmark: {' '.join(args)} failed")
+    return (sum(total) - sum(inside)) / trials
+
+
+def timed(
+    method: Callable[..., Any],
+    seconds: list[float],
+    clock: Callable[[], float] = time.perf_counter,
+) -> Callable[..., Any]:
+    """The same function; the seconds of every call are collected."""
+
+    def call(*args: Any) -> Any:
+        started = clock()
+        try:
+            return method(*args)
+        finally:
+            seconds.append(clock() - started)
+
+    return call
+
+
 @contextlib.contextmanager
 def sampler_timed() -> Iterator[list[float]]:
     """Collect the seconds of every call to the search's sampler."""
     calls: list[float] = []
-
-    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return method(*args)
-            finally:
-                calls.append(time.perf_counter() - started)
-
-        return call
-
     methods = {k: v for k, v in vars(PerTrial).items() if callable(v) and not k.startswith("_")}
     with contextlib.ExitStack() as stack:
         for name, method in methods.items():
-            stack.enter_context(mock.patch.object(PerTrial, name, timed(method)))
+            stack.enter_context(mock.patch.object(PerTrial, name, timed(method, calls)))
         yield calls
 
 
@@ -164,8 +200,15 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--many", type=int, default=500, help="trials to measure the sampler by")
+    parser.add_argument("--stub", type=int, nargs="+", metavar="TRIALS", help="measure only this")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
+    if args.stub:
+        with tempfile.TemporaryDirectory() as scratch:
+            for trials in args.stub:
+                seconds = beside(Path(scratch), trials)
+                print(f"{trials:,} trials: {1000 * seconds:.1f} ms per trial beside it", flush=True)
+        return
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -85,10 +85,11 @@ def test_a_stopped_sweep_ends_with_the_table_of_what_there_is(cli, monkeypatch):
         raise Interrupted("stopped before epoch 1", 2)
 
     monkeypatch.setattr("ae_run.tasks.train", stop)
-    result = cli("-m", "train.epochs=3", "seed=0,1")
+    Path("my conf/train").mkdir(parents=True)
+    result = cli("-m", "--config-dir", "my conf", "train.epochs=3", "seed=0,1")
     assert result.code == 130
     assert "sweep: 2 jobs: 1 stopped, 1 not run\n\nstopped [0] seed=0: stopped before" in result.out
-    assert "\nnot run [1] ae-run train.epochs=3 seed=1\n" in result.out
+    assert "\nnot run [1] ae-run --config-dir 'my conf' train.epochs=3 seed=1\n" in result.out
 
 
 def test_values_of_any_kind_become_a_folders_name(cli, monkeypatch):

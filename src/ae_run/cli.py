@@ -122,7 +122,7 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
     decorated = hydra.main(
         version_base="1.3", config_path=str(components.conf_dir()), config_name="config"
     )(job)
-    sweep = Sweep(args) if {"-m", "--multirun"} & set(args) else None
+    sweep = Sweep(args, extra) if {"-m", "--multirun"} & set(args) else None
     with _environment([*args, *components.search_path(), *(sweep.args if sweep else ())]):
         try:
             decorated()

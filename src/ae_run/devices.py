@@ -28,6 +28,11 @@ def resolve(name: str) -> torch.device:
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
+def shared(name: str) -> int:
+    """How many devices several processes share by `share`: the GPUs, unless `name` says which."""
+    return max(1, torch.cuda.device_count()) if name in ("auto", "cuda") else 1
+
+
 def share(name: str, number: int) -> dict[str, str]:
     """The environment of the process `number` of several, each of which has one GPU, in turn.
 
@@ -38,7 +43,7 @@ def share(name: str, number: int) -> dict[str, str]:
     Returns:
         `CUDA_VISIBLE_DEVICES`; nothing where there are not several GPUs.
     """
-    count = torch.cuda.device_count() if name in ("auto", "cuda") else 0
+    count = shared(name)
     if count < 2:
         return {}
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -85,6 +85,10 @@ class DeviceImages:
         for start in range(0, len(self), size):
             yield self.slice(start, start + size)
 
+    def release(self) -> None:
+        """See `Images.release`."""
+        self._images.release()
+
     def keys(self) -> Tensor:
         """A 63-bit key per image, from its bytes: int64 (N,) on the images' device."""
         none = torch.empty(0, dtype=torch.int64)

@@ -37,11 +37,12 @@ _BRACKETS = r"[\[\](){}'\" ]"
 class Sweep:
     """A sweep's folder, which Hydra makes when the sweep begins."""
 
-    def __init__(self, args: Sequence[str]) -> None:
+    def __init__(self, args: Sequence[str], config_dirs: Sequence[Path] = ()) -> None:
         """Choose the folder, `outputs/sweep/<time>-<random>`, unless `hydra.sweep.dir` does.
 
         Args:
             args: the command line.
+            config_dirs: the folders of its `--config-dir`.
         """
         overrides = _parsed(args)
         given = [str(o.value()) for o in overrides if o.key_or_group == "hydra.sweep.dir"]
@@ -55,7 +56,8 @@ class Sweep:
             f"hydra.job.config.override_dirname.exclude_keys=[{fixed}]",
         ]
         """To be added to the command line: the folder, and the keys that have one value."""
-        self._commands = list(_commands(overrides))
+        flags = [word for path in config_dirs for word in ("--config-dir", str(path))]
+        self._commands = [shlex.join(["ae-run", *flags, *words]) for words in _lines(overrides)]
 
     def finish(self) -> None:
         """Print the table; a folder in which no job left anything is removed."""
@@ -85,8 +87,8 @@ def _parsed(args: Sequence[str]) -> list["Override"]:
     return overrides
 
 
-def _commands(overrides: Sequence["Override"]) -> Iterator[str]:
-    """The command of each job, in the order in which Hydra numbers them."""
+def _lines(overrides: Sequence["Override"]) -> Iterator[list[str]]:
+    """The overrides of each job, in the order in which Hydra numbers them."""
     values = [
         [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
         if o.is_sweep_override()
@@ -94,7 +96,7 @@ def _commands(overrides: Sequence["Override"]) -> Iterator[str]:
         for o in overrides
     ]
     for words in itertools.product(*values):
-        yield shlex.join(["ae-run", *(word for word in words if not word.startswith("hydra."))])
+        yield [word for word in words if not word.startswith("hydra.")]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pytest
 from data_helpers import make_config, pixels
 
 from ae_run import data, processes
-from ae_run.data import Images, _facts, _mapped, _splits
+from ae_run.data import Images, Source, _facts, _mapped, _splits
 from ae_run.errors import UserError
 
 ARRAY = pixels(300, 3, 8, 9)
@@ -35,6 +35,7 @@ def test_a_selection_of_a_selection_is_that_of_an_array(mapped, streamed, monkey
     assert images.shape == expected.shape
     assert np.array_equal(images, expected)
     assert np.array_equal(images[np.array([3, 0])], expected[[3, 0]])
+    assert images[0:0].shape == (0, 3, 8, 9)
     whole = Images(mapped, ROWS, streamed)
     assert len(list(whole.blocks())) > 5
     assert np.array_equal(np.concatenate(list(whole.blocks())), ARRAY[ROWS])
@@ -60,6 +61,28 @@ def test_images_that_take_more_than_they_may_are_streamed(npz, memory, streamed)
     parts = (dataset.train, dataset.validation, dataset.open_test())
     assert {part.images.streamed for part in parts} == {streamed}
     assert dataset.fingerprint == npz().fingerprint
+
+
+def test_parts_of_one_mapped_array_are_their_own_images(mapped, tmp_path):
+    labels = np.arange(300) % 3
+    source = Source(
+        Images(mapped[:200]), labels[:200], Images(mapped[200:]), labels[200:], tuple("abc")
+    )
+    dataset = _splits.split(source, make_config("npz", memory=0.0)).unmapped()
+    order = _splits.stratified_order(labels[200:], 0)
+    assert np.array_equal(dataset.open_test().images, ARRAY[200:][order])
+    dataset.open_test().images.save(tmp_path)
+    assert np.array_equal(Images.load(tmp_path), ARRAY[200:][order])
+
+
+def test_a_large_file_is_read_and_not_mapped_where_asked_for(npz, monkeypatch):
+    dataset = npz()
+    monkeypatch.setattr(_mapped, "_LARGE", dataset.train.images.array.nbytes)
+    read = dataset.unmapped()
+    pairs = [(dataset.train, read.train), (dataset.open_test(), read.open_test())]
+    pairs.append((dataset.validation, read.validation))
+    assert [(a.images.streamed, b.images.streamed) for a, b in pairs] == [(False, True)] * 3
+    assert all(np.array_equal(a.images, b.images) for a, b in pairs)
 
 
 def test_half_of_the_free_memory_is_the_default(npz, monkeypatch):

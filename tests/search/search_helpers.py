@@ -9,7 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import optuna
+import yaml
 from optuna.trial import FrozenTrial, TrialState
+
+from ae_run import components
+from ae_run.search import study
+from ae_run.search.config import SearchConfig
+from ae_run.search.storage import Opened, open_storage
 
 FAST = (
     "task=search",
@@ -101,3 +107,12 @@ def kill_all(process: subprocess.Popen[str]) -> list[int]:
 def states(found: list[FrozenTrial]) -> list[TrialState]:
     """Their states."""
     return [t.state for t in found]
+
+
+def new_queue(folder: Path, opened: Opened | None = None) -> study.TrialQueue:
+    """A study of one parameter."""
+    study.quiet()
+    content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
+    options = SearchConfig.model_validate(content | {"space": "[a=float(0,1)]"})
+    opened = opened or open_storage(None, None, folder, 0)
+    return study.open_study(opened, folder, "s", options, 0, 4)

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-import yaml
 from helpers.configs import configured
 from optuna.trial import FrozenTrial, TrialState
 from search_helpers import (
@@ -28,16 +27,17 @@ from search_helpers import (
     gone,
     kill_all,
     leaves,
+    new_queue,
     start,
     trials,
     wait_for,
 )
 
-from ae_run import components, data
+from ae_run import data
 from ae_run.errors import UserError
+from ae_run.job import Job
 from ae_run.run_folder import RunFolder
-from ae_run.search import study
-from ae_run.search.config import SearchConfig
+from ae_run.search import plan, study
 from ae_run.search.journal import repair_tail
 from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.storage import (
@@ -332,15 +332,6 @@ def test_shared_images_are_removed_and_so_are_those_of_killed_processes(tmp_path
     assert list(tmp_path.glob(".images-*")) == []
 
 
-def new_queue(folder: Path, opened: Opened | None = None) -> study.TrialQueue:
-    """A study of one parameter."""
-    study.quiet()
-    content = yaml.safe_load((components.conf_dir() / "search/default.yaml").read_text())
-    options = SearchConfig.model_validate(content | {"space": "[a=float(0,1)]"})
-    opened = opened or open_storage(None, None, folder, 0)
-    return study.open_study(opened, folder, "s", options, 0, 4)
-
-
 def test_a_study_is_identified_by_its_values_not_by_how_numbers_are_written(tmp_path):
     queue = new_queue(tmp_path)
     queue.identify({"train.min_delta": "0", "seed": "0"})
@@ -550,7 +541,7 @@ def test_failures_of_the_machine_in_an_older_journal_are_tried_again(tmp_path):
         with queue.take("session") as taken:
             taken[0].set_user_attr("reason", reason)
             queue.tell(taken[0], TrialState.FAIL)
-    assert not study.is_hopeless(queue.slots())
+    assert not queue.ledger.look().is_hopeless
     queue.repair(Sessions(queue.study))
     waits = [t.state == TrialState.WAITING for t in queue.slots()]
     assert waits == list(reasons.values())
@@ -648,3 +639,27 @@ def test_each_worker_of_a_search_has_a_gpu_of_its_own_in_turn(cli, monkeypatch):
     result = cli(*LINE, "search.n_trials=4")
     assert result.code == 0, result.err
     assert given[:2] == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "cores", "n_trials", "workers"),
+    [
+        ("auto", 8, 4, 50, 8),  # one per GPU, though there are fewer cores
+        ("auto", 2, 16, 50, 8),  # at most four per GPU
+        ("cuda", 2, 5, 50, 5),
+        ("cuda:1", 8, 16, 50, 4),  # one GPU, which `device` names
+        ("auto", 8, 16, 3, 3),
+        ("cpu", 8, 6, 50, 6),
+    ],
+)
+def test_as_many_workers_start_by_themselves_as_cores_and_gpus_can_serve(
+    monkeypatch, device, gpus, cores, n_trials, workers
+):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(plan, "usable_cores", lambda: cores)
+    line = ("task=search", f"device={device}", f"search.n_trials={n_trials}")
+    made = plan.make(Job(configured(*line), [], "digits-lab_mlp", None))
+    assert (made.workers, made.threads) == (workers, max(1, cores // workers))

@@ -167,6 +167,7 @@ class _FileSink(Sink):
                     self._growing[name].resume(rows, checksum)
                 self.state = progress["state"]
             except (OSError, ValueError, LookupError, TypeError):
+                self.close()  # Windows deletes no open file
                 self._growing.clear()
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()

@@ -4,6 +4,8 @@ A split copies no pixel: it is a list of rows of the array that holds all images
 """
 
 import json
+import math
+import mmap
 import os
 import shutil
 from collections.abc import Iterator
@@ -54,9 +56,12 @@ class Images:
 
     @property
     def file(self) -> Path | None:
-        """The file that the array is mapped from."""
-        name = getattr(self.array, "filename", None)
-        return None if name is None else Path(name)
+        """The `.npy` file that the array maps; None for one in memory, or a part of a map."""
+        # A part of a map does not say where in the file it begins.
+        if not isinstance(self.array.base, mmap.mmap):
+            return None
+        path = Path(getattr(self.array, "filename", None) or "")
+        return path if path.suffix == ".npy" else None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -131,9 +136,11 @@ class Images:
         """The rows (B,), read in the order in which they lie in the file."""
         path, start = self.file, int(getattr(self.array, "offset", 0))
         assert path is not None
-        images = np.empty((len(rows), *self.array.shape[1:]), np.uint8)
-        flat = images.reshape(len(rows), -1)
-        size = flat.shape[1]
+        size = math.prod(self.array.shape[1:])
+        # Outside of the heap: a thread that reads has one of its own, which seldom shrinks.
+        buffer = mmap.mmap(-1, max(1, len(rows) * size))
+        images = np.ndarray((len(rows), *self.array.shape[1:]), np.uint8, buffer)
+        flat = images.reshape(len(rows), size)
         order = np.argsort(rows)
         with path.open("rb", buffering=0) as file:
             for place, row in zip(order.tolist(), rows[order].tolist(), strict=True):

@@ -165,10 +165,17 @@ def _workers_and_threads(config: Config, options: SearchConfig, device: str) -> 
     workers = options.workers
     if workers == "auto":
         one = (options.storage or "").startswith("sqlite")
-        workers = 1 if one else cores if device == "cpu" else min(cores, _ON_ONE_GPU)
+        workers = 1 if one else cores if device == "cpu" else _on_gpus(config.device, cores)
         workers = min(workers, options.n_trials)
     assert isinstance(workers, int)
     return workers, config.train.threads or max(1, cores // workers)
+
+
+def _on_gpus(device: str, cores: int) -> int:
+    from ae_run import devices
+
+    count = devices.shared(device)
+    return max(count, min(cores, count * _ON_ONE_GPU))
 
 
 def _check_values(searched: Space, config: Config, prefix: str) -> None:

@@ -2,22 +2,20 @@
 
 import sys
 import time
-from collections import Counter
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from tqdm import tqdm
 
 from ae_run.run_folder import RunFolder
 from ae_run.search.config import SearchConfig
+from ae_run.search.ledger import Ledger
 
 _SECONDS_BETWEEN_LINES = 2.0
-
-
-def best(trials: list[FrozenTrial], options: SearchConfig) -> FrozenTrial | None:
-    """The complete trial with the best first objective."""
-    done = [t for t in trials if t.state == TrialState.COMPLETE]
-    sign = 1 if options.direction == "minimize" else -1
-    return min(done, key=lambda t: (sign * t.values[0], t.number), default=None)
+_NAMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
 
 
 class SearchProgress:
@@ -38,23 +36,21 @@ class SearchProgress:
         )
         self._known: int | None = None
 
-    def show(self, trials: list[FrozenTrial]) -> None:
+    def show(self, ledger: Ledger) -> None:
         """Show how many trials are finished, if that has changed."""
-        counts = Counter(t.state.name.lower() for t in trials)
-        finished = sum(t.state.is_finished() for t in trials)
-        names = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
-        counted = ", ".join(f"{counts[s]} {name}" for s, name in names.items() if counts[s])
-        top = best(trials, self._options)
+        finished, total, counts = ledger.finished, len(ledger.last), ledger.counts
+        counted = ", ".join(f"{counts[s]} {name}" for s, name in _NAMES.items() if counts[s])
+        top = ledger.best
         if top is not None:
             counted += f", best {top.values[0]:.5g} (trial {top.number})"
-        line = f"{finished}/{len(trials)}: {counted}"
+        line = f"{finished}/{total}: {counted}"
         if self._known is None:  # earlier sessions say nothing about the speed
             self._known = finished
             self._bar.initial = finished
-        self._bar.total, self._bar.n = len(trials), finished
+        self._bar.total, self._bar.n = total, finished
         self._bar.set_postfix_str(counted)
         text, when = self._last
-        now, last = time.monotonic(), finished == len(trials)
+        now, last = time.monotonic(), finished == total
         if finished == 0 or line == text:
             return
         if self._terminal:

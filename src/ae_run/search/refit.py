@@ -11,14 +11,13 @@ from ae_run.job import Job
 from ae_run.run_folder import RunFolder
 from ae_run.search import sessions, space
 from ae_run.search.plan import Plan
-from ae_run.search.progress import best
 from ae_run.search.space import Values
 from ae_run.search.study import TrialQueue
 
 
 def refit(plan: Plan, queue: TrialQueue) -> None:
     """Train, score and print, unless another process does it."""
-    top = best(queue.slots(), plan.options)
+    top = queue.ledger.look().best
     assert top is not None
     path = plan.folder.file(f"refit/{top.number}")
     claim = f"refit:{top.number}"

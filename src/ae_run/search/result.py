@@ -15,7 +15,6 @@ from ae_run.errors import RunFailed
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures, page, space, study
 from ae_run.search.plan import Plan
-from ae_run.search.progress import best
 from ae_run.search.trials import FinishedTrial, SearchData
 
 _LEAST_FOR_IMPORTANCES = 4
@@ -41,11 +40,11 @@ def _finish(
     plan: Plan, queue: study.TrialQueue, seconds: float
 ) -> tuple[dict[str, Any], SearchData]:
     trials = [t for t in queue.trials() if "dropped" not in t.user_attrs]
-    last = study.slots(trials)
+    last = queue.slots()
     folder = plan.folder
     again = {t.user_attrs.get("retry_of") for t in trials}
     folder.write_csv("trials.csv", [_row(plan, t, t.number in again) for t in trials])
-    top = best(last, plan.options)
+    top = queue.ledger.best
     if top is None:
         reasons = {str(t.user_attrs.get("reason")) for t in last if "reason" in t.user_attrs}
         raise RunFailed(

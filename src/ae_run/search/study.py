@@ -17,16 +17,16 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from ae_run import faults
-from ae_run.errors import MachineFault, OutOfMemory, UserError
+from ae_run.errors import MachineFault, UserError
 from ae_run.run_folder import RunFolder
 from ae_run.saved_config import upgraded_texts
 from ae_run.search import samplers
 from ae_run.search.config import SearchConfig
+from ae_run.search.ledger import Ledger
 from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.space import parse
 from ae_run.search.storage import Opened, StorageLost
 
-_FAILURES = 5
 _STOPPED = ".stopped"
 """A file in the folder of a trial that was stopped."""
 
@@ -45,14 +45,16 @@ class TrialQueue:
     opened: Opened
     folder: Path
     """Of this search; a trial's own is `trials/<number>` in it."""
+    ledger: Ledger
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, as stored now."""
         return self.study.get_trials(deepcopy=False)
 
     def slots(self) -> list[FrozenTrial]:
-        """The last trial of each slot."""
-        return slots(self.trials())
+        """The last trial of each slot, as stored now."""
+        self.ledger.reload()
+        return list(self.ledger.last.values())
 
     def identify(self, identity: Mapping[str, Any]) -> None:
         """Store what identifies the search, or compare it with what is stored.
@@ -87,6 +89,7 @@ class TrialQueue:
             waiting = [t for t in have if t.state == TrialState.WAITING]
             for trial in waiting[len(waiting) - max(0, len(have) - count) :]:
                 self._drop(trial.number)
+            self.ledger.reload()
 
     def _drop(self, number: int) -> None:
         # Only the storage changes a trial that has not been taken.
@@ -106,9 +109,8 @@ class TrialQueue:
         with ExitStack() as held:
             taken = None
             with self.opened.lock():
-                waiting = [t.number for t in self.trials() if t.state == TrialState.WAITING]
-                trial = self.study.ask() if waiting else None
-                if trial is not None and trial.number not in waiting:
+                trial = self.study.ask() if self.ledger.look_for_waiting() else None
+                if trial is not None and trial.number >= len(self.ledger):
                     # A database that was lost frees its lock, and another process took the last
                     # one: `ask` added a trial.
                     trial.set_user_attr("dropped", True)
@@ -152,17 +154,18 @@ class TrialQueue:
 
         A trial is tried again once after its worker died, and as often as it was stopped.
         """
-        trials = self.trials()
-        if not any(self._is_lost(t, sessions) for t in trials) and not self._to_repeat(trials):
+        self.ledger.look()
+        if not (any(self._lost(sessions)) or self._to_repeat()):
             return 0
         failed = 0
         with self.opened.lock():
-            for trial in self.trials():
-                if self._is_lost(trial, sessions):
-                    with suppress(UpdateFinishedTrialError):  # another process saw it too
-                        self.study.tell(trial.number, None, TrialState.FAIL, skip_if_finished=True)
-                        failed += 1
-            for trial in self._to_repeat(self.trials()):
+            self.ledger.look()
+            for trial in list(self._lost(sessions)):
+                with suppress(UpdateFinishedTrialError):  # another process saw it too
+                    self.study.tell(trial.number, None, TrialState.FAIL, skip_if_finished=True)
+                    failed += 1
+            self.ledger.look()
+            for trial in self._to_repeat():
                 deaths = trial.user_attrs.get("deaths", 0) + (not self._was_stopped(trial))
                 self.study.add_trial(
                     optuna.create_trial(
@@ -175,29 +178,25 @@ class TrialQueue:
                 )
         return failed
 
-    def _is_lost(self, trial: FrozenTrial, sessions: Sessions) -> bool:
-        """Whether a running trial's worker has died; only certain under the lock."""
-        if trial.state != TrialState.RUNNING:
-            return False
-        known = trial.user_attrs.get("owner")
-        if known is None:  # its worker died between taking it and saying so
-            return True
-        # Version 0.1.0 stored no folder.
-        dead = is_dead({"folder": str(self.folder / "trials" / str(trial.number))} | known)
-        return sessions.is_silent(known.get("session")) if dead is None else dead
+    def _lost(self, sessions: Sessions) -> Iterator[FrozenTrial]:
+        """Running trials whose worker has died; only certain under the lock."""
+        for trial in self.ledger.running.values():
+            known = trial.user_attrs.get("owner")
+            if known is None:  # its worker died between taking it and saying so
+                yield trial
+                continue
+            # Version 0.1.0 stored no folder.
+            dead = is_dead({"folder": str(self.folder / "trials" / str(trial.number))} | known)
+            if sessions.is_silent(known.get("session")) if dead is None else dead:
+                yield trial
 
-    def _to_repeat(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    def _to_repeat(self) -> list[FrozenTrial]:
         """Failed trials that did not fail by themselves and have no successor yet."""
-        again = {t.user_attrs.get("retry_of") for t in trials}
-        return [
-            t
-            for t in trials
-            if t.state == TrialState.FAIL
-            and not failed_by_itself(t)
-            and "dropped" not in t.user_attrs
-            and t.number not in again
-            and (t.user_attrs.get("deaths", 0) == 0 or self._was_stopped(t))
-        ]
+        failed = self.ledger.unsettled
+        for trial in list(failed.values()):
+            if trial.user_attrs.get("deaths", 0) > 0 and not self._was_stopped(trial):
+                del failed[trial.number]  # it has had its second try
+        return list(failed.values())
 
     def _was_stopped(self, trial: FrozenTrial) -> bool:
         """Whether a trial that has ended was stopped, for which its values are not to blame."""
@@ -223,7 +222,7 @@ def open_study(
             sampler=samplers.PerTrial(options, parse(options.space), seed),
             pruner=samplers.pruner(options, epochs),
         )
-    return TrialQueue(study, opened, folder)
+    return TrialQueue(study, opened, folder, Ledger(study, opened.storage))
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -238,37 +237,3 @@ def _same(one: Any, other: Any) -> bool:
 
 def _text(values: Mapping[str, Any], key: str) -> str:
     return str(values[key]) if key in values else "absent"
-
-
-def slots(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """The last trial of each slot: a trial, or its last retry."""
-    again = {t.user_attrs["retry_of"]: t for t in trials if "retry_of" in t.user_attrs}
-    last = []
-    for trial in trials:
-        if "retry_of" in trial.user_attrs or "dropped" in trial.user_attrs:
-            continue
-        while trial.number in again:
-            trial = again[trial.number]
-        last.append(trial)
-    return last
-
-
-def is_hopeless(last: list[FrozenTrial]) -> bool:
-    """Whether the first trials, and all that are finished, failed by themselves."""
-    finished = [t for t in last if t.state.is_finished()]
-    enough = min(_FAILURES, len(last))
-    return len(finished) >= enough and all(map(failed_by_itself, finished))
-
-
-def failed_by_itself(trial: FrozenTrial) -> bool:
-    """Whether a trial's values are to blame for its end.
-
-    Version 0.1.0 stored the machine's faults as reasons, too.
-    """
-    reason = trial.user_attrs.get("reason")
-    if reason is None:
-        return False
-    fault = faults.of_reason(reason)
-    if isinstance(fault, OutOfMemory):
-        return fault.by_values or trial.user_attrs.get("deaths", 0) > 0
-    return fault is None

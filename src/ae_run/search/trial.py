@@ -2,14 +2,14 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial
 
 from ae_run import data, faults
 from ae_run.config import Config, validate
@@ -37,8 +37,12 @@ class Failed(Exception):
 class Objective:
     """What a worker's trials have in common; called with a trial, it returns the scores."""
 
-    def __init__(self, order: "Order", dataset: Dataset) -> None:
+    def __init__(
+        self, order: "Order", dataset: Dataset, best: Callable[[], FrozenTrial | None]
+    ) -> None:
+        """`best` gives the best of the complete trials."""
         self._order = order
+        self._best = best
         self._options = order.options
         self._space = space.parse(order.options.space)
         self._base = validate(order.config)
@@ -92,10 +96,10 @@ class Objective:
             pruned = self._train(trial, config, folder, lines, facts)
         if pruned:
             folder.update_json("run.json", status="pruned")
-            self._drop_weights(trial.study, folder, None)
+            self._drop_weights(folder, None)
             raise TrialPruned
         score: float = facts["score"]
-        self._drop_weights(trial.study, folder, score)
+        self._drop_weights(folder, score)
         if not self._options.also_minimize:
             return score
         others = {"code_size": config.model.latent_dim, "parameters": facts["parameters"]}
@@ -177,13 +181,12 @@ class Objective:
         trial.report(score, epoch)
         return epoch < epochs and trial.should_prune()  # after the last, nothing is left to save
 
-    def _drop_weights(self, study: optuna.Study, folder: RunFolder, score: float | None) -> None:
+    def _drop_weights(self, folder: RunFolder, score: float | None) -> None:
         """Keep the weights only if the trial is the best so far; every history stays."""
-        if self._options.also_minimize and score is not None:
-            return
-        done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if score is not None and all(score < t.values[0] for t in done):
-            return
+        if score is not None:
+            best = None if self._options.also_minimize else self._best()
+            if best is None or score < best.values[0]:
+                return
         with suppress(FileNotFoundError):
             folder.file("model.safetensors").unlink()
 

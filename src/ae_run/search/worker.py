@@ -73,7 +73,7 @@ class Worker:
 
         self._order = order
         self._queue = queue
-        self._objective = Objective(order, without_test(dataset))
+        self._objective = Objective(order, without_test(dataset), lambda: queue.ledger.look().best)
 
     def run_one(self) -> bool:
         """Take a trial and run it; False if none is waiting.
@@ -197,7 +197,7 @@ def _work(order: Order, stopping: threading.Event) -> None:
     assert order.images is not None
     worker = Worker(order, queue, load_images(order.images))
     while not stopping.is_set() and (order.deadline is None or time.time() < order.deadline):
-        if study.is_hopeless(queue.slots()) or not worker.run_one():
+        if queue.ledger.look().is_hopeless or not worker.run_one():
             break
 
 

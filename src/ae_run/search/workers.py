@@ -11,13 +11,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from ae_run import components, devices, processes
 from ae_run.data import Dataset
 from ae_run.errors import Interrupted, MachineFault, RunFailed, UserError
 from ae_run.run_folder import RunFolder
 from ae_run.search import study, worker
+from ae_run.search.ledger import Ledger
 from ae_run.search.plan import Plan
 from ae_run.search.progress import SearchProgress
 from ae_run.search.sessions import Sessions
@@ -95,49 +96,47 @@ class Workers:
     def _loop(self, progress: SearchProgress) -> None:
         waited_for: set[int] = set()
         while True:
-            trials = self._queue.slots()
-            self._reap(trials)
+            ledger = self._queue.ledger.look()
+            self._reap(ledger)
             if self._queue.repair(self._sessions):
                 continue
-            progress.show(trials)
-            self._check_failures(trials)
-            self._check_stop(trials)
-            waiting = sum(t.state == TrialState.WAITING for t in trials)
-            running = [t for t in trials if t.state == TrialState.RUNNING]
+            progress.show(ledger)
+            self._check_failures(ledger)
+            self._check_stop(ledger)
+            waiting, running = ledger.counts[TrialState.WAITING], ledger.running
             live = len(self._processes)
             late = self._deadline is not None and time.time() >= self._deadline
             if not live and (late or not (waiting or running)):
                 return
-            if not live and not waiting and {t.number for t in running} != waited_for:
-                waited_for = {t.number for t in running}
-                hosts = sorted({str(t.user_attrs.get("owner", {}).get("host")) for t in running})
-                self._plan.folder.say(
-                    f"no trial left to take; waiting for {len(running)} trials on "
-                    f"{', '.join(hosts)}"
-                )
+            if not live and not waiting and running.keys() != waited_for:
+                waited_for = set(running)
+                owners = (t.user_attrs.get("owner", {}) for t in running.values())
+                hosts = ", ".join(sorted({str(one.get("host")) for one in owners}))
+                count = f"{len(running)} trial{'s' * (len(running) > 1)}"
+                self._plan.folder.say(f"no trial left to take; waiting for {count} on {hosts}")
             if waiting and not late:
                 if self._here is not None:
-                    self._run_here(trials)
+                    self._run_here(ledger)
                     continue
                 for _ in range(min(self._plan.workers, waiting + live) - live):
                     self._start()
             for _ in range(5):
-                self._check_stop(trials)
+                self._check_stop(ledger)
                 time.sleep(_LOOK_SECONDS / 5)
 
-    def _run_here(self, trials: list[FrozenTrial]) -> None:
+    def _run_here(self, ledger: Ledger) -> None:
         assert self._here is not None
         try:
             self._here.run_one()
         except Interrupted as stop:  # which the training noticed first
             self._stop.signal_number = stop.exit_code - 128
-            self._check_stop(trials)
+            self._check_stop(ledger)
 
-    def _check_stop(self, trials: list[FrozenTrial]) -> None:
+    def _check_stop(self, ledger: Ledger) -> None:
         if self._stop.signal_number is not None:
-            done = sum(t.state.is_finished() for t in trials)
             raise Interrupted(
-                f"stopped; {done} of {len(trials)} trials are finished", self._stop.signal_number
+                f"stopped; {ledger.finished} of {len(ledger.last)} trials are finished",
+                self._stop.signal_number,
             )
 
     def _order(self) -> worker.Order:
@@ -177,7 +176,7 @@ class Workers:
             process.stdin.flush()
         self._processes.append((process, said))
 
-    def _reap(self, trials: list[FrozenTrial]) -> None:
+    def _reap(self, ledger: Ledger) -> None:
         """Forget workers that have ended; too many crashes are an error."""
         for process, said in list(self._processes):
             code = process.poll()
@@ -191,10 +190,9 @@ class Workers:
                 raise StorageLost(text.strip().splitlines()[-1])
             if code == worker.LACKING:
                 raise MachineFault(text.strip().splitlines()[-1])
-            done = sum(t.state.is_finished() for t in trials)
-            if done > self._done_at_crash:
+            if ledger.finished > self._done_at_crash:
                 self._crashes.clear()
-            self._done_at_crash = done
+            self._done_at_crash = ledger.finished
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             self._crashes.append((text.strip().splitlines() or [how])[-1])
             self._plan.folder.say(f"a worker died ({how}); its trial is tried again once")
@@ -214,10 +212,10 @@ class Workers:
             self._plan.folder.log(text.rstrip())
         return text or "no message"
 
-    def _check_failures(self, trials: list[FrozenTrial]) -> None:
-        if not study.is_hopeless(trials):
+    def _check_failures(self, ledger: Ledger) -> None:
+        if not ledger.is_hopeless:
             return
-        finished = [t for t in trials if t.state.is_finished()]
+        finished = [t for t in ledger.last.values() if t.state.is_finished()]
         reasons = [str(t.user_attrs.get("reason", "its worker died")) for t in finished]
         raise RunFailed(
             f"the first {len(finished)} trials all failed: {max(reasons, key=reasons.count)}"

@@ -104,7 +104,7 @@ class BatchedTraining:
         """Close the progress bar, and let go of the images."""
         if self.bar is not None:
             self.bar.close()
-        self.runs[0].dataset.train.images.release()
+        self.images.release()
 
     def finish_epoch(self, losses: StepLosses, started: float) -> list[Row]:
         """Score each run on the validation images and save its epoch; see `Training`."""

@@ -106,7 +106,7 @@ class Training:
         """Close the progress bar, and let go of the images and of freed memory."""
         if self.bar is not None:
             self.bar.close()
-        self.run.dataset.train.images.release()
+        self.images.release()
         devices.return_freed_memory()
 
     def build_step(self, stage: Stage) -> AnyStep:
