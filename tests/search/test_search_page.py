@@ -58,7 +58,9 @@ def written(folder: RunFolder) -> Page:
     options: Any = SimpleNamespace(
         sampler="tpe", pruner="median", n_trials=5, objective="train", refit="train"
     )
-    plan: Any = SimpleNamespace(label="digits-conv_ae", options=options, space=SPACE)
+    plan: Any = SimpleNamespace(
+        label="digits-conv_ae", options=options, space=SPACE, best_from_file="ae-run"
+    )
     facts = {
         "name": "s",
         "trials": 5,
