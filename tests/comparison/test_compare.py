@@ -54,6 +54,14 @@ def test_runs_are_ranked_seeds_together_and_other_data_apart(cli):
     assert next(row for row in found if row["name"] == "plain")["tags"] == "first"
 
 
+def test_runs_of_another_precision_are_told_apart_though_both_were_left_to_choose(cli, make):
+    make("conv", "outputs/a", precision="float32")
+    make("conv", "outputs/b", precision="bfloat16")
+    result = cli("task=compare", "run_dir=cmp")
+    assert {row["train.precision"] for row in rows()} == {"float32", "bfloat16"}
+    assert "train.precision=bfloat16" in result.out
+
+
 def test_a_run_that_does_not_beat_a_baseline_says_so(cli, make):
     run = make("conv", "outputs/a")
     metrics = json.loads((run / "metrics.json").read_text())

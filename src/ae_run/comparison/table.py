@@ -130,7 +130,7 @@ def tables(runs: Sequence[FoundRun]) -> list[Table]:
 
 
 def _table(runs: Sequence[FoundRun]) -> Table:
-    flat = {id(run): dict(_flat(run.config)) for run in runs}
+    flat = {id(run): dict(_flat(run.config)) | _chosen(run) for run in runs}
     keys = list(dict.fromkeys(k for one in flat.values() for k in one))
     differing = [key for key in keys if _differs(key, list(flat.values()))]
     lead = headline.lead([run.metrics for run in runs])
@@ -162,6 +162,12 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield from _flat(value, f"{key}.")
         else:
             yield key, value if isinstance(value, str) else json.dumps(value)
+
+
+def _chosen(run: FoundRun) -> dict[str, str]:
+    """What `auto` was: two models may differ in it though nobody asked for that."""
+    precision = run.run.get("precision")
+    return {"train.precision": str(precision)} if precision else {}
 
 
 def _differs(key: str, configs: Sequence[Mapping[str, str]]) -> bool:

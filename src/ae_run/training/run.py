@@ -121,8 +121,9 @@ def say_of_code(folder: RunFolder, config: Config) -> None:
 
 def _data_line(dataset: Dataset) -> str:
     facts = dataset.summary()
+    skipped = f"{len(dataset.skipped)} skipped{' (see log.txt)' if dataset.skipped else ''}"
     line = (
-        f"data: {facts['images']} images, {len(dataset.skipped)} skipped, "
+        f"data: {facts['images']} images, {skipped}, "
         f"split {facts['train']} / {facts['validation']} / {facts['test']}"
     )
     twins = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in dataset.twins.items())

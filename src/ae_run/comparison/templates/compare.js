@@ -91,8 +91,11 @@
       await Promise.all(images.map((image) => image.decode().catch(() => {})));
       const sides = [order.filter(([d]) => d < 0).slice(0, 6),
         order.filter(([d]) => d > 0).reverse().slice(0, 6)];
-      all(".most", place).forEach((row, k) => row.replaceChildren(...sides[k].map(([, index]) =>
-        picture(images, index, errors.map((one) => one[index])))));
+      all(".most", place).forEach((row, k) => {
+        row.previousElementSibling.hidden = !sides[k].length;
+        row.replaceChildren(...sides[k].map(([, index]) =>
+          picture(images, index, errors.map((one) => one[index]))));
+      });
     }
 
     function picture(images, index, errors) {
