@@ -202,7 +202,7 @@ def _write_table(sweep: RunFolder) -> tuple[list[dict[str, Any]], str]:
     """
     jobs = [sweep.read_json(f"{_JOBS}/{path.name}") for path in _files(sweep)]
     rows = [job["row"] for job in jobs]
-    scored = [row for row in rows if "error" not in row]
+    scored = [row for row in rows if row["ended"] == "finished"]
     differ = any(row["clean_mse"] != row["mse"] for row in scored)
     lead = headline.lead(job["metrics"] for job in jobs if job["metrics"])
     leading = "clean_mse" if lead.clean and differ else lead.key

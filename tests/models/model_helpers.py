@@ -8,9 +8,12 @@ from torch import Tensor
 
 from ae_run import components, data, models
 from ae_run.config import Config
-from ae_run.models import Autoencoder, Stage
+from ae_run.models import Autoencoder
+from ae_run.testing.models import train
+from ae_run.testing.setup import SHAPES
 
-SHAPES = [(1, 28, 28), (3, 28, 28), (1, 8, 8), (1, 20, 23)]
+__all__ = ["CHOICES", "SHAPES", "VARIANTS", "build", "config", "digits", "train"]
+
 # Options that change what a model is made of, on top of every YAML file by itself.
 VARIANTS = [
     "model=conv_ae model.pools=[2,2,1] model.strides=[1,1,2]",
@@ -55,24 +58,3 @@ def digits(count: int) -> Tensor:
     """Digits (B, 1, 28, 28)."""
     dataset = data.load(config("data=digits").data)
     return torch.from_numpy(dataset.train.images[:count]).float() / 255
-
-
-def train(
-    stage: Stage, x: Tensor, steps: int, lr: float = 5e-3, target: Tensor | None = None
-) -> list[float]:
-    """Take `steps` steps of a stage on one batch, or its closed form; return the losses."""
-    target = x if target is None else target
-    stage.begin()
-    if stage.solve is not None:
-        with torch.no_grad():
-            stage.solve(lambda: iter([(x, target)]), lambda: iter([(x, target)]))
-            return [stage.loss(x, target).total.mean().item()]
-    optimizer = torch.optim.Adam(stage.parameters, lr)
-    losses = []
-    for _ in range(steps):
-        total = stage.loss(x, target).total.mean()
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        losses.append(total.item())
-    return losses

@@ -11,6 +11,7 @@ from pathlib import Path
 from ae_run import console
 from ae_run.comparison import listing, runs
 from ae_run.comparison.runs import FoundRun
+from ae_run.drawing import words
 from ae_run.errors import FolderInUse, UserError
 from ae_run.job import Job
 
@@ -43,13 +44,13 @@ def clean(job: Job) -> None:
     useless = [one for one in map(_useless, found) if one is not None]
     for one in useless:
         for path in one.paths:
-            print(f"{listing.readable(listing.size_of(path)):>9}  {path}  ({one.why})")
+            print(f"{words.file_size(listing.size_of(path)):>9}  {path}  ({one.why})")
     for text in _kept(found):
         print(text)
     if not useless:
         print("nothing to delete")
         return
-    total = listing.readable(sum(one.size for one in useless))
+    total = words.file_size(sum(one.size for one in useless))
     runs_gone = sum(one.paths == (one.run.folder.path,) for one in useless)
     files = len(useless) - runs_gone
     what = " and ".join(
@@ -65,7 +66,7 @@ def clean(job: Job) -> None:
         print("nothing deleted")
         return
     freed = sum(map(_delete, useless))
-    print(f"deleted: {listing.readable(freed)}")
+    print(f"deleted: {words.file_size(freed)}")
 
 
 def _useless(run: FoundRun) -> Useless | None:

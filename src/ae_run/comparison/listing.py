@@ -7,6 +7,7 @@ from pathlib import Path
 from ae_run import console, headline
 from ae_run.comparison import runs
 from ae_run.comparison.runs import FoundRun
+from ae_run.drawing import words
 from ae_run.job import Job
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -31,7 +32,7 @@ def show(job: Job) -> None:
         print(line)
         for text in _notes(run):
             print(f"  {text}")
-    total = readable(sum(map(size_of, (run.folder.path for run in found))))
+    total = words.file_size(sum(map(size_of, (run.folder.path for run in found))))
     print(f"\n{len(found)} run{'s' * (len(found) > 1)}, {total}")
 
 
@@ -41,7 +42,7 @@ def _row(run: FoundRun) -> tuple[str, ...]:
         lead = headline.lead([run.metrics])
         score = f"{lead.key} {lead.score(run.metrics, run.replicas):.4g}"
     label = run.label if run.config else "-"
-    size = readable(size_of(run.folder.path))
+    size = words.file_size(size_of(run.folder.path))
     return run.status, age(run.started()), label, score, size, str(run.folder.path)
 
 
@@ -84,12 +85,3 @@ def _size_of_file(path: Path) -> int:
         return path.lstat().st_size
     except OSError:  # a temporary file of a run that is running
         return 0
-
-
-def readable(count: float) -> str:
-    """A number of bytes in B, kB, MB or GB."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -58,3 +58,12 @@ def curve_title(name: str, curve: Mapping[str, Any]) -> str:
     """The title of a curve: that of the run's own corruption names it."""
     kind = str(curve.get("corruption", "")).replace("_", " ")
     return f"{kind}, as in training" if name == "own" and kind else name.replace("_", " ")
+
+
+def file_size(count: float) -> str:
+    """A number of bytes in B, kB, MB or GB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ae_run import figures
-from ae_run.drawing import run_data
+from ae_run.drawing import run_data, words
 from ae_run.drawing.looks import DARK
 from ae_run.figures import RunFigure
 from ae_run.pages import _explorer, _facts, _scores, render
@@ -119,15 +119,7 @@ def _relative(path: Path) -> str:
 def _files(folder: RunFolder) -> list[tuple[str, str, str]]:
     """Name, meaning and size of the folder's files."""
     return [
-        (name, meaning, _size(folder.file(name).stat().st_size))
+        (name, meaning, words.file_size(folder.file(name).stat().st_size))
         for name, meaning in _FILES.items()
         if folder.has(name)
     ]
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

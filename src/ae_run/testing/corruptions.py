@@ -8,9 +8,8 @@ from torch import Tensor
 from ae_run import corruptions
 from ae_run.randomness import GeneratorNoise, KeyedNoise, Noise
 from ae_run.schema import CorruptionConfig
-from ae_run.testing.setup import SHAPES, Broken, configured, require
+from ae_run.testing.setup import SHAPES, Broken, Shape, check_each, configured, require
 
-Shape = tuple[int, int, int]
 _COUNT = 7
 _TYPES = (torch.float32, torch.float64)
 _TOLERANCE = 1e-5
@@ -38,13 +37,7 @@ def check_corruption(*overrides: str, shapes: Sequence[Shape] = SHAPES) -> None:
         UserError: it cannot be configured or imported.
     """
     with configured(*overrides) as config:
-        for shape in shapes:
-            for check in CHECKS:
-                try:
-                    check(config.corruption, shape)
-                except Broken as error:
-                    size = " × ".join(map(str, shape))
-                    raise Broken(f"{config.corruption.name}, images of {size}: {error}") from None
+        check_each(CHECKS, config.corruption, shapes)
 
 
 def images(shape: Shape, count: int = _COUNT, dtype: torch.dtype = torch.float32) -> Tensor:

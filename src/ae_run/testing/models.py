@@ -10,9 +10,8 @@ from torch import Tensor
 from ae_run import models
 from ae_run.models import Autoencoder, LossTerms, Stage
 from ae_run.schema import ModelConfig
-from ae_run.testing.setup import SHAPES, Broken, configured, require
+from ae_run.testing.setup import SHAPES, Shape, check_each, configured, require
 
-Shape = tuple[int, int, int]
 _TOLERANCE = 1e-5
 _MEAN = 0.31
 """Of the pixels of handwritten digits."""
@@ -30,13 +29,7 @@ def check_model(*overrides: str, shapes: Sequence[Shape] = SHAPES) -> None:
         UserError: it cannot be configured or imported.
     """
     with configured(*overrides) as config:
-        for shape in shapes:
-            for check in CHECKS:
-                try:
-                    check(config.model, shape)
-                except Broken as error:
-                    size = " × ".join(map(str, shape))
-                    raise Broken(f"{config.model.name}, images of {size}: {error}") from None
+        check_each(CHECKS, config.model, shapes)
 
 
 def build(config: ModelConfig, shape: Shape, seed: int = 0) -> Autoencoder:
@@ -50,17 +43,20 @@ def images(shape: Shape, count: int = 4) -> Tensor:
     return torch.rand(count, *shape, generator=torch.Generator().manual_seed(1))
 
 
-def train(stage: Stage, x: Tensor, steps: int, lr: float = 5e-3) -> list[float]:
+def train(
+    stage: Stage, x: Tensor, steps: int, lr: float = 5e-3, target: Tensor | None = None
+) -> list[float]:
     """Take steps of a stage on one batch, or its closed form; return the losses."""
+    target = x if target is None else target
     stage.begin()
     if stage.solve is not None:
         with torch.no_grad():
-            stage.solve(lambda: iter([(x, x)]), lambda: iter([(x, x)]))
-            return [stage.loss(x, x).total.mean().item()]
+            stage.solve(lambda: iter([(x, target)]), lambda: iter([(x, target)]))
+            return [stage.loss(x, target).total.mean().item()]
     optimizer = torch.optim.Adam(stage.parameters, lr)
     losses = []
     for _ in range(steps):
-        total = stage.loss(x, x).total.mean()
+        total = stage.loss(x, target).total.mean()
         optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
