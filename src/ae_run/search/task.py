@@ -37,7 +37,10 @@ def run(job: Job) -> Plan:
     study.quiet()
     options, folder = search.options, search.folder
     new = not folder.path.exists()
-    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder.path}: cannot be created: {error.strerror}") from None
     connect = partial(
         storage.open_storage,
         options.storage,
