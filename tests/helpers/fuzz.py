@@ -26,4 +26,5 @@ def cases(kind: str, share: float) -> Iterator[random.Random]:
 
 def chosen(kind: str, among: int, number: int) -> list[int]:
     """Some of the numbers from 1 to `among`, each once."""
+    print(f"to repeat it: FUZZ_SEED={SEED}")
     return sorted(random.Random(f"{SEED} {kind}").sample(range(1, among + 1), min(number, among)))
