@@ -170,8 +170,11 @@ def test_a_score_that_no_image_has_is_null(run):
 
 
 def test_the_density_is_the_mean_over_all_test_images_in_nats_with_its_standard_error(run):
-    metrics, _ = run("evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior())
+    metrics, arrays = run(
+        "evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior()
+    )
     each = -(make_dataset().open_test().images[:] / 255).sum((1, 2, 3))
+    assert arrays["scores_log_likelihood"] == pytest.approx(each, rel=1e-4)
     assert metrics["log_likelihood"] == pytest.approx(each.mean(), rel=1e-4)
     assert metrics["log_likelihood_se"] == pytest.approx(each.std(ddof=1) / 5, rel=1e-4)
     assert metrics["log_likelihood_n"] == len(each) == 25

@@ -183,12 +183,13 @@ def _pairs(runs: Sequence[FoundRun], lines: Sequence[Line], table: Table) -> dic
     kept = [(line, one) for line, one in zip(lines, each, strict=True) if one is not None]
     if len(kept) < 2 or len(sizes) != 1 or sizes == {1}:
         return None
-    found = paired.pairs([one for _, one in kept])
-    numbers = {name: getattr(found, name) for name in ("mean", "low", "high", "p", "lower")}
+    found = paired.pairs([one for _, one in kept], table.lead)
+    numbers = {name: getattr(found, name) for name in ("mean", "low", "high", "p", "better")}
     return {
         "runs": [{"id": line.id, "name": f"{line.name}, seed {line.seed}"} for line, _ in kept],
         "images": found.images,
         "score": words(table.lead.key),
+        "best": table.lead.best,
         **{
             name: [[float(f"{value:.5g}") for value in row] for row in matrix.tolist()]
             for name, matrix in numbers.items()

@@ -146,7 +146,7 @@ def _table(runs: Sequence[FoundRun]) -> Table:
         )
         for group in groups.values()
     ]
-    rows.sort(key=lambda row: row.scores[lead.key].mean)
+    rows.sort(key=lambda row: lead.cost(row.scores[lead.key].mean))
     corrupted = lead.block(runs[0].metrics).name
     same = {key: flat[id(runs[0])][key] for key in flat[id(runs[0])] if key not in differing}
     return Table(lead, corrupted, tuple(differing), same, tuple(rows))
@@ -205,7 +205,7 @@ def _baselines(runs: Sequence[FoundRun], lead: Lead) -> dict[str, Spread]:
 
 def text(table: Table, at_most: int = 30) -> str:
     """The table for a terminal: the score of each row, below it what sets it apart."""
-    ranked = f"{table.lead.key} on test ({table.input}), the lowest first"
+    ranked = f"{table.lead.key} on test ({table.input}), the {table.lead.best} first"
     count = len(table.runs)
     lines = [*textwrap.wrap(f"{table.data}; {count} run{'s' * (count > 1)} by {ranked}", _WIDTH)]
     scores = [str(row.scores[table.lead.key]) for row in table.rows]

@@ -95,7 +95,9 @@ def _evaluate(
     if options.log_likelihood_samples is not None:
         count = options.log_likelihood_samples
         with part(f"log p(x) of {len(images):,} images, {count:,} samples each"):
-            metrics |= likelihood.log_likelihood(model, images, count, config, part)
+            scores, more = likelihood.log_likelihood(model, images, count, config, part)
+            metrics |= scores
+            per_image |= more
     if config.corruption.name != "none":
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
