@@ -68,7 +68,7 @@ def test_probes_robustness_samples_and_seconds_stand_beside(cli, make):
         "robustness": {
             "gaussian": {"corruption": "gaussian", "levels": [0, 0.5], "mse": [0.02, 0.04]}
         },
-        "frechet": {"samples": 40.5},
+        "frechet": {"accuracy": 0.97, "samples": 40.5},
     }
     run = make("conv", "outputs/a", phases={"train": 12.5})
     metrics = json.loads((run / "metrics.json").read_text())

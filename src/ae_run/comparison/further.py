@@ -31,6 +31,8 @@ def _scores(run: FoundRun) -> Iterator[tuple[Column, list[float]]]:
                 _seeds(run, f"probe.{name}.accuracy", found["accuracy"]),
             )
     for name, curve in (run.metrics.get("robustness") or {}).items():
+        if None in curve["mse"]:
+            continue
         low, high = (f"{end:g}" for end in (min(curve["levels"]), max(curve["levels"])))
         title = f"MSE under {curve_title(name, curve)} {low}–{high}"
         yield Column(f"test_{name}_{low}_to_{high}_mse", title), [fmean(curve["mse"])]
