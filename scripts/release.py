@@ -42,7 +42,9 @@ def try_out(wheel: Path, resolution: str, folder: Path) -> list[str]:
     run(*uv, "venv", "--python", sys.executable, venv)
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
     python = programs / "python"
-    run(*uv, "pip", "install", "--python", python, "--resolution", resolution, wheel)
+    # By name, since what a wheel asks for is not "direct" to the resolver.
+    install = [*uv, "pip", "install", "--python", python, "--resolution", resolution]
+    run(*install, wheel, *dependencies())
     run(programs / "ae-run", "--help", cwd=folder)
     run(programs / "ae-run", "run_dir=run", cwd=folder)
     for name in ("report.html", "metrics.json", "model.safetensors"):

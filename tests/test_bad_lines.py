@@ -1,10 +1,14 @@
 """Command lines and folders that nobody means: one line, exit code 2, nothing lost."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import FAST
 
@@ -58,6 +62,79 @@ def test_outputs_that_is_a_file_is_named(cli):
         assert "outputs/" in result.err
         assert "Not a directory" in result.err
         assert result.err.count("\n") == 1
+
+
+def test_a_user_without_a_home_folder_needs_none(cli, monkeypatch):
+    def unknown(number: int) -> None:
+        raise KeyError(f"uid not found: {number}")
+
+    for variable in ("HOME", "XDG_CACHE_HOME", "AE_RUN_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    np.savez("mine.npz", images=np.random.RandomState(0).randint(0, 256, (90, 8, 8), np.uint8))
+    result = cli("data=npz", "data.path=mine.npz", "data.labels_key=null", *FAST)
+    assert result.code == 0, result.err
+    assert "cannot be written" in result.err
+    assert "unless XDG_CACHE_HOME names another folder" in result.err
+    result = cli("data=mnist", "data.download=false")
+    assert result.code == 2
+    assert "set data.download=true" in result.err
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [(FAST, 2), (["-m", "seed=0,1", *FAST], 2), (["task=search", *FAST], 2), (["task=check"], 0)],
+)
+def test_a_current_folder_that_is_read_only_is_told(args, code):
+    command = [sys.executable, "-m", "ae_run", *args]
+    if os.geteuid() == 0:  # who may write anywhere
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs setpriv, or a user other than root")
+        command = ["setpriv", "--bounding-set", "-dac_override", *command]
+    folder = Path("mine")
+    folder.mkdir(mode=0o555)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    told = ended.stderr if code else ended.stdout
+    assert re.search(r"outputs.*: Permission denied", told)
+    assert code == 0 or ended.stderr.count("\n") == 1
+    assert not list(folder.iterdir())
+
+
+def _piped(line: str, reader: str) -> tuple[int, str]:
+    """The exit code and what is said on stderr of `ae-run LINE | READER`."""
+    program = f"'{sys.executable}' -m ae_run {line}; echo $? >code"
+    command = ["sh", "-c", f"({program}) | {reader}"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(Path("code").read_text()), ended.stderr
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_seen_enough_ends_a_command_plainly():
+    for line in ("--help", "--cfg job"):
+        assert _piped(line, "true") == (141, "")
+    code, said = _piped("task=check data.limit=60", "true")
+    assert (code, said) == (141, "ae-run: standard output was closed\n")
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_seen_enough_stops_a_training_and_a_search_which_resume():
+    line = " ".join(FAST)
+    code, said = _piped(f"{line} run_dir=run", "head -2")
+    assert code == 141
+    assert said.startswith("ae-run: standard output was closed; ")
+    assert said.count("\n") == 1
+    assert json.loads(Path("run/run.json").read_text())["status"] == "interrupted"
+    assert _piped("resume=run", "cat >/dev/null") == (0, "")
+    line += " task=search search.n_trials=3 search.workers=1 search.refit=none"
+    code, said = _piped(line, "head -2")
+    assert (code, said) == (
+        141,
+        "ae-run: standard output was closed; the same command resumes it\n",
+    )
+    assert _piped(line, "cat >/dev/null") == (0, "")
 
 
 @pytest.mark.slow

@@ -135,6 +135,7 @@ def test_a_denoising_run_prints_both_kinds_of_input(cli):
 
 NOISY = {"denoising": DENOISING | {"level": 0.5}}
 BOUND = {"nelbo": 3.0, "bce": 2.0}
+DENSITY = BOUND | {"log_likelihood": -2.5, "log_likelihood_samples": 5}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,9 @@ BOUND = {"nelbo": 3.0, "bce": 2.0}
     [
         ([CLEAN | BOUND], "nelbo", False),
         ([CLEAN | BOUND, CLEAN], "mse", False),
+        ([CLEAN | DENSITY, CLEAN | DENSITY], "log_likelihood", False),
+        ([CLEAN | DENSITY, CLEAN | BOUND], "nelbo", False),
+        ([CLEAN | DENSITY, CLEAN | DENSITY | {"log_likelihood_samples": 6}], "nelbo", False),
         ([CLEAN | BOUND, CLEAN | {"nelbo": 3.0, "nll": 2.0}], "mse", False),
         ([BOTH, BOTH], "mse", False),
         ([BOTH, CLEAN], "mse", True),

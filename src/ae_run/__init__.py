@@ -11,8 +11,8 @@ The rooms, in the order in which they may import each other:
     own_code            a user's components: a folder or an installed package
     components, schema  a name → its Python file; types and base classes of configs
     saved_config        configs of older versions, upgraded
-    saved_files, saved_arrays
-                        schemas of a run folder's own files: what of a damaged one can be used
+    saved_schemas, saved_files, saved_arrays
+                        a run folder's own files: what of a damaged one can be used
     run_folder          a run's files: locked, replaced in one step, marked as current
     headline            the scores that lead wherever a run is summed up, and its warnings
     progress            what a long task is at: its parts by name, with a bar on a terminal

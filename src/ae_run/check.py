@@ -100,8 +100,11 @@ def _picture(config: Config, images: TrainingImages, path: Path) -> str:
     grid = image_grid(rows, 2, 2)
     grid[grid[..., 3] == 0] = _BETWEEN
     scale = max(1, round(_PIXELS / rows.shape[-1]))
-    path.parent.mkdir(exist_ok=True)
-    Image.fromarray(grid.repeat(scale, 0).repeat(scale, 1)).save(path)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(grid.repeat(scale, 0).repeat(scale, 1)).save(path)
+    except OSError as error:
+        return f"picture    none: {path} cannot be written: {error.strerror}"
     return f"picture    {path}: {what}"
 
 

@@ -47,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             return _stopped()
         except BrokenPipeError:
-            sys.stderr.close()
-            return 141
+            return 128 + console.drop_unread()
         except OSError as error:  # of a folder that a command needs before it is composed
             return _report(UserError(str(faults.of(error))))
 
@@ -132,7 +131,11 @@ def _run_hydra(args: list[str], extra: Sequence[Path]) -> int:
             raise UserError(explain(error, args, extra)) from None
         except yaml.YAMLError as error:
             raise UserError(f"not readable as YAML: {' '.join(str(error).split())}") from None
-        except (OSError, ValueError, RecursionError) as error:  # of any file or value, from Hydra
+        except OSError as error:
+            if begun or isinstance(error, BrokenPipeError):
+                raise
+            raise UserError(str(faults.of(error))) from None
+        except (ValueError, RecursionError) as error:  # of any value, from Hydra
             if begun:
                 raise
             reason = " ".join(str(error).split())[:_LONGEST_REASON]
@@ -198,8 +201,11 @@ def _job(cfg: "DictConfig") -> int:
         return code
     except AeRunError as error:
         return _report(error)
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # Hydra would have a word to say if it were raised
+        code = 128 + console.drop_unread()
+        if sweep:
+            raise _SweepStopped(code) from None
+        return code
     except OmegaConfBaseException as error:
         return _report(UserError(" ".join(str(error).split())))
     except KeyboardInterrupt:

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from ae_run.errors import Interrupted
+
 quiet = False
 """Only errors are shown."""
 verbose = False
@@ -63,16 +65,41 @@ def _is_closed(stream: TextIO | None) -> bool:
 
 
 def say(text: str = "") -> None:
-    """Print, above a progress bar if there is one; nothing with `-q`."""
+    """Print, above a progress bar if there is one; nothing with `-q`.
+
+    Raises:
+        Interrupted: nobody reads standard output any more, as after `| head -1`.
+    """
     if quiet:
         return
-    if "tqdm" in sys.modules:
-        from tqdm import tqdm
+    try:
+        if "tqdm" in sys.modules:
+            from tqdm import tqdm
 
-        tqdm.write(text, file=sys.stdout)
-    else:
-        print(text)
-    sys.stdout.flush()
+            tqdm.write(text, file=sys.stdout)
+        else:
+            print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise Interrupted("standard output was closed", drop_unread()) from None
+
+
+def drop_unread() -> int:
+    """Let a pipe that nobody reads lead nowhere, so that what it still holds is no error at exit.
+
+    Returns:
+        The number of the signal that ends other programs there, SIGPIPE.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+        except ValueError:  # it is closed
+            continue
+    os.close(nowhere)
+    return 13
 
 
 def complain(text: str) -> None:

@@ -88,11 +88,20 @@ def _present(others: Mapping[str, Scores | None]) -> dict[str, Scores]:
 
 @dataclass(frozen=True)
 class Lead:
-    """The score by which runs are ranked, the lowest first."""
+    """The score by which runs are ranked."""
 
     key: str
     clean: bool
     """Whether it is that on clean input, whatever a run was trained for."""
+
+    @property
+    def best(self) -> str:
+        """Of two runs, the better one's score is: `lowest` or `highest`."""
+        return "highest" if self.key == "log_likelihood" else "lowest"
+
+    def cost(self, value: float) -> float:
+        """The value, or its negative: the better of two runs has the lower cost."""
+        return value if self.best == "lowest" else -value
 
     def block(self, metrics: Scores) -> Block:
         """The scores of a run under the input that counts."""
@@ -107,16 +116,18 @@ class Lead:
 def lead(runs: Iterable[Scores]) -> Lead:
     """The score that means the same for each of several runs, by their metrics.
 
-    The negative ELBO, if all have one of the same likelihood, of grey or of binary images; else
-    the MSE: of the input that they were trained for, if that is the same for all, or of clean
-    input.
+    Where all have a bound of the same likelihood, of grey or of binary images: log p(x), if all
+    have it by as many samples, since bounds are tight to a different degree; else the negative
+    ELBO. Otherwise the MSE: of the input that they were trained for, if that is the same for all,
+    or of clean input.
     """
     first = [(blocks(metrics)[0], "no_density" in metrics) for metrics in runs]
     clean = len({block.corruption for block, _ in first}) > 1
     bounds = {("nelbo" in block.own, "bce" in block.own, grey) for block, grey in first}
-    if not clean and len(bounds) == 1 and "nelbo" in first[0][0].own:
-        return Lead("nelbo", clean)
-    return Lead("mse", clean)
+    if clean or len(bounds) != 1 or "nelbo" not in first[0][0].own:
+        return Lead("mse", clean)
+    samples = {block.own.get("log_likelihood_samples") for block, _ in first}
+    return Lead("log_likelihood" if len(samples) == 1 and None not in samples else "nelbo", clean)
 
 
 def table(metrics: Scores, replicas: Scores | None = None) -> str:

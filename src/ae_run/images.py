@@ -14,6 +14,7 @@ from ae_run.randomness import KeyedNoise, image_keys
 
 _AHEAD_BYTES = 1 << 24  # images that are read at once, in the order of their file
 _DEVICE_SHARE = 0.5  # of an accelerator's free memory that images may fill
+_USUAL_PIXELS = 3072  # 32×32×3; of images with more, `batches` has fewer at a time
 
 
 class DeviceImages:
@@ -77,7 +78,8 @@ class DeviceImages:
         return self._to_float(self._held.index_select(0, self._rows[start:stop]))
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """All images in order: float (B, C, H, W), B ≤ size."""
+        """All images in order: float (B, C, H, W), B ≤ size, less of large images."""
+        size = max(1, size * _USUAL_PIXELS // max(_USUAL_PIXELS, self._images.pixels))
         if self._held is None:
             order = torch.split(torch.arange(len(self)), size)
             yield from (self._to_float(self._used(x)) for _, x in self._read_ahead(order))
@@ -158,7 +160,7 @@ def _fits(images: Images, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return len(images) * images.array[:1].nbytes <= _DEVICE_SHARE * free
+    return len(images) * images.pixels <= _DEVICE_SHARE * free
 
 
 def _copied(images: Images, device: torch.device) -> Tensor:
@@ -173,7 +175,7 @@ def _copied(images: Images, device: torch.device) -> Tensor:
 
 def _grouped(order: Sequence[Tensor], images: Images) -> Iterator[list[Tensor]]:
     """Batches that are read together."""
-    most = max(1, _AHEAD_BYTES // max(1, images.array[:1].nbytes))
+    most = max(1, _AHEAD_BYTES // images.pixels)
     group: list[Tensor] = []
     count = 0
     for index in order:
@@ -194,9 +196,11 @@ def pairs(
     An image's noise depends only on its key (`randomness.image_keys`): it is the same for every
     model, batch size and device.
     """
-    for i, target in enumerate(images.batches(batch_size)):
-        noise = KeyedNoise(keys[i * batch_size : (i + 1) * batch_size])
+    start = 0
+    for target in images.batches(batch_size):
+        noise = KeyedNoise(keys[start : start + len(target)])
         yield corrupt(target, noise), target
+        start += len(target)
 
 
 def to_uint8(images: Tensor) -> np.ndarray:

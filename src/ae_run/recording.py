@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ae_run import faults
-from ae_run.errors import Interrupted, UserError
+from ae_run.errors import AeRunError, Interrupted, UserError
 from ae_run.pages import run as run_page
 from ae_run.run_folder import RunFolder
 
@@ -53,29 +53,38 @@ def recorded(folder: RunFolder, phases: Phases, training: bool = True) -> Iterat
             with suppress(UserError):
                 run_page.write(folder)
 
+    def cut_short(status: str, error: str | None = None) -> None:
+        """Record what must not hide why the task ends."""
+        # The disk may be full, and anything may have happened to the folder's files.
+        with suppress(OSError, AeRunError):
+            record(status, error)
+
     try:
         yield
     except Interrupted as stop:
-        record("interrupted")
-        stop.args = (f"{stop}; {_epochs(folder)}; {_next(folder)}",)
+        cut_short("interrupted")
+        stop.args = (f"{stop}; {_left(folder)}",)
         raise
     except KeyboardInterrupt:
-        record("interrupted")
-        raise Interrupted(f"stopped; {_next(folder)}") from None
+        cut_short("interrupted")
+        raise Interrupted(f"stopped; {_left(folder)}") from None
     except Exception as error:
         fault = faults.of(error)
-        with suppress(OSError):  # the disk may be full
-            record("failed", error=str(fault or error))
+        cut_short("failed", error=str(fault or error))
         if fault is None:
             raise
-        fault.args = (f"{fault}; {_epochs(folder)}; {_next(folder)}",)
+        fault.args = (f"{fault}; {_left(folder)}",)
         raise fault from None
     record("finished")
 
 
-def _epochs(folder: RunFolder) -> str:
-    count = folder.epochs_saved()
-    return f"{count} finished epoch{'' if count == 1 else 's'} saved"
+def _left(folder: RunFolder) -> str:
+    """What is saved, and what to type next; or what is wrong with the folder."""
+    try:
+        count = folder.epochs_saved()
+        return f"{count} finished epoch{'' if count == 1 else 's'} saved; {_next(folder)}"
+    except UserError as damage:
+        return str(damage)
 
 
 def _next(folder: RunFolder) -> str:

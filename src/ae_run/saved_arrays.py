@@ -4,6 +4,7 @@ What does not fit is left out and named by its key. Arrays that are not listed h
 are.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
@@ -34,6 +35,14 @@ _IMAGES = {
     "latent_grid_images": "grid grid C H W",
     "snapshots_images": "epochs kept C H W",
     "snapshots_target": "kept C H W",
+    "snapshots_input": "kept C H W",
+    "denoisers_output": "filtered C H W",
+    "traversals_images": "traversals positions C H W",
+    "nearest_samples_images": "generated C H W",
+    "nearest_test_images": "tested C H W",
+    "nearest_test_targets": "tested C H W",
+    "explorer_outputs": "explored c small-h small-w",
+    "explorer_grid_images": "rows columns C H W",
 }
 _INTEGERS = {
     "samples_labels": "samples",
@@ -44,6 +53,8 @@ _INTEGERS = {
     "latent_grid_dims": "2",
     "convergence_steps": "steps",
     "snapshots_epochs": "epochs",
+    "traversals_dims": "traversals",
+    "explorer_grid_dims": "axes",
 }
 _FLOATS = {
     "codes": "codes d",
@@ -54,6 +65,14 @@ _FLOATS = {
     "path_2d_points": "points 2",
     "centroid_samples_variances": "variances",
     "latent_grid_values": "grid",
+    "traversals_importance": "traversals",
+    "traversals_values": "positions",
+    "nearest_samples_mse": "generated",
+    "nearest_test_mse": "tested",
+    "dims_variance": "d",
+    "dims_correlation": "d d",
+    "dims_singular_values": "images ranks",
+    "explorer_grid_values": "axes columns",
 }
 _ERRORS = {"worst_mse": "worst", "test_mse": "test", "denoising_output_mse": "test"}
 _TEXTS = {"class_names": "classes", "codes_2d_axes": "2", "codes_3d_axes": "3"}
@@ -94,7 +113,24 @@ def sound(name: str, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.nda
         else:
             continue
         del kept[key]
+    if (foreign := _foreign_decoder(kept)) is not None:
+        wrong.append(f"explorer_decoder: {foreign}")
+        kept = {key: kept[key] for key in kept if not key.startswith("explorer_decoder")}
     return kept, wrong
+
+
+def _foreign_decoder(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """What is wrong with the page's decoder, layers in JSON that name their arrays by number."""
+    if "explorer_decoder" not in arrays:
+        return None
+    try:
+        layers = json.loads(str(arrays["explorer_decoder"]))
+        numbers = [number for layer in layers for number in layer["arrays"].values()]
+        weights = [arrays[f"explorer_decoder_{number}"] for number in numbers]
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        return f"must describe layers whose arrays are there ({type(error).__name__}: {error})"
+    whole = all(weight.dtype.kind == "f" and np.isfinite(weight).all() for weight in weights)
+    return None if whole else "must have layers of finite numbers"
 
 
 def _known(
@@ -112,7 +148,9 @@ def _known(
 
 def _has_shape(shape: tuple[int, ...], dims: list[str], sizes: dict[str, int]) -> bool:
     """Whether a shape fits; names of dimensions that are new get their numbers from it."""
-    if len(shape) != len(dims) or (dims[-3:] == ["C", "H", "W"] and shape[-3] not in (1, 3)):
+    if len(shape) != len(dims):
+        return False
+    if any(dim in ("C", "c") and size not in (1, 3) for dim, size in zip(dims, shape, strict=True)):
         return False
     fixed = {dim: int(dim) for dim in dims if dim.isdigit()}
     new: dict[str, int] = {}

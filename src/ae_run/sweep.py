@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 TABLE = "sweep.csv"
 _JOBS = ".jobs"
 """A file of each job that has ended; the table is made from them."""
-_SCORES = ("nelbo", "mse", "clean_mse", "pca_mse", "mean_image_mse", "psnr_db", "ssim")
-_SHOWN = ("nelbo", "mse", "clean_mse", "pca_mse")
+_SCORES = (
+    *("log_likelihood", "nelbo", "mse", "clean_mse", "pca_mse", "mean_image_mse"),
+    *("psnr_db", "ssim"),
+)
+_SHOWN = ("log_likelihood", "nelbo", "mse", "clean_mse", "pca_mse")
 _ENDS = ("folder", "ended", "error")
 _TASKS = ("train", "evaluate")
 """The tasks that leave scores."""
@@ -161,6 +164,7 @@ def _scores(folder: RunFolder, metrics: Mapping[str, Any]) -> dict[str, float | 
     own, clean = headline.blocks(metrics)[0], headline.blocks(metrics)[-1]
     others = {name: scores.get("mse") for name, scores in own.others.items()}
     return {
+        "log_likelihood": clean.score("log_likelihood", replicas),
         "nelbo": clean.score("nelbo", replicas),
         "mse": own.score("mse", replicas),
         "clean_mse": clean.score("mse", replicas),
@@ -209,7 +213,7 @@ def _write_table(sweep: RunFolder) -> tuple[list[dict[str, Any]], str]:
 
     def order(row: Mapping[str, Any]) -> tuple[bool, float, int]:
         score = row.get(leading)
-        return score is None, score or 0.0, row["job"]
+        return score is None, lead.cost(score or 0.0), row["job"]
 
     rows.sort(key=order)
     used = [name for name in _SCORES if any(row.get(name) is not None for row in rows)]

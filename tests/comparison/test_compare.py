@@ -62,6 +62,52 @@ def test_runs_of_another_precision_are_told_apart_though_both_were_left_to_choos
     assert "train.precision=bfloat16" in result.out
 
 
+def test_probes_robustness_samples_and_seconds_stand_beside(cli, make):
+    scores = {
+        "probe": {"softmax": {"accuracy": 0.75}},
+        "robustness": {
+            "gaussian": {"corruption": "gaussian", "levels": [0, 0.5], "mse": [0.02, 0.04]}
+        },
+        "frechet": {"accuracy": 0.97, "samples": 40.5},
+    }
+    run = make("conv", "outputs/a", phases={"train": 12.5})
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps(metrics | scores))
+    seeds = {"probe.softmax.accuracy": {"values": [0.75, 0.85], "mean": 0.8, "sd": 0.07}}
+    (run / "replicas.json").write_text(json.dumps({"seeds": [0, 1], "scores": seeds}))
+    make("vae", "outputs/b")
+    assert cli("task=compare", "run_dir=cmp").code == 0
+    row = next(row for row in rows() if row["folder"].endswith("a"))
+    assert float(row["test_softmax_accuracy"]) == pytest.approx(0.8)
+    assert float(row["test_gaussian_0_to_0.5_mse"]) == pytest.approx(0.03)
+    assert float(row["test_frechet_samples"]) == 40.5
+    assert float(row["train_seconds"]) == 12.5
+    assert "0.8 ± 0.071" in html()
+    assert "MSE under gaussian 0–0.5" in html()
+
+
+def test_runs_with_a_likelihood_are_ranked_by_it_the_highest_first(cli, make):
+    for name, surplus in (("0", 0.0), ("1", 2.0)):
+        folder = RunFolder(make("vae", f"outputs/{name}", {"seed": int(name), "name": None}))
+        metrics, arrays = folder.read_json("metrics.json"), folder.read_arrays("artifacts.npz")
+        each = surplus - arrays["scores_nelbo"]
+        density = {"log_likelihood": float(each.mean()), "log_likelihood_samples": 5}
+        folder.write_json("metrics.json", metrics | density)
+        folder.write_arrays("artifacts.npz", arrays | {"scores_log_likelihood": each})
+    found = [runs.read(Path("outputs", name)) for name in "01"]
+    (one,) = table.tables(found)
+    assert "2 runs by log_likelihood on test (clean input), the highest first" in " ".join(
+        table.text(one).split()
+    )
+    # With other settings each is a row of its own.
+    found[1].config["model"]["latent_dim"] += 1
+    (one,) = table.tables(found)
+    assert [row.name for row in one.rows] == ["digits-vae 1", "digits-vae 0"]
+    result = cli("task=compare", "run_dir=cmp")
+    assert result.code == 0, result.err
+    assert "negative elbo" in html(), "the curve of what is known in each epoch"
+
+
 def test_a_run_that_does_not_beat_a_baseline_says_so(cli, make):
     run = make("conv", "outputs/a")
     metrics = json.loads((run / "metrics.json").read_text())

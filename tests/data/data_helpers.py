@@ -130,6 +130,7 @@ def serving(
     announce: int = 0,
     delay: float = 0,
     pause: float = 0,
+    head_pause: float = 0,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Serve files by their paths, anything else with 404.
@@ -140,6 +141,7 @@ def serving(
         announce: bytes that the header promises beyond those that are sent.
         delay: seconds before an answer.
         pause: seconds between any two bytes.
+        head_pause: seconds between any two bytes of an endless line before the content.
         headers: sent with every file.
     """
 
@@ -154,6 +156,13 @@ def serving(
             elif self.path in files:
                 content = files[self.path]
                 self.send_response(200)
+                if head_pause:
+                    self.flush_headers()
+                    with suppress(ConnectionError):
+                        for byte in b"X-Slow: " + b"x" * 300:
+                            self.wfile.write(bytes([byte]))
+                            time.sleep(head_pause)
+                    return
                 self.send_header("Content-Length", str(len(content) + announce))
                 for key, value in (headers or {}).items():
                     self.send_header(key, value)

@@ -126,6 +126,16 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(tmp_path, monkeypat
     assert leftovers(tmp_path) == {"file.gz"}
 
 
+def test_a_server_that_sends_a_byte_of_its_headers_now_and_then_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(_download, "_WINDOW", 0.5)
+    path = tmp_path / "file.gz"
+    with serving({"/slow": CONTENT}, head_pause=0.01) as slow, serving({"/f": CONTENT}) as server:
+        _download.fetch(path, [f"{slow.url}/slow", f"{server.url}/f"], known_hash=MD5)
+        with pytest.raises(UserError, match=r"slow \(no answer within 0.5 s\)"):
+            _download.fetch(tmp_path / "other.gz", [f"{slow.url}/slow"])
+    assert leftovers(tmp_path) == {"file.gz", ".other.gz.lock"}
+
+
 def test_what_a_killed_download_left_is_gone_after_the_next(tmp_path):
     path = tmp_path / "file.gz"
     code = (

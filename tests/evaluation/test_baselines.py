@@ -6,7 +6,8 @@ import torch
 from evaluation_helpers import CPU, Linear, make_dataset, make_part
 
 from ae_run.evaluation import baselines as baselines_module
-from ae_run.evaluation.baselines import Pca, baselines
+from ae_run.evaluation.baselines import Baselines, Pca
+from ae_run.evaluation.image_scores import Target
 from ae_run.images import DeviceImages
 
 
@@ -15,8 +16,14 @@ def flat(part):
 
 
 def scored(d, data, part=None):
-    pca = Pca.fit(data.train, d, CPU)
-    return baselines(pca, DeviceImages((part or data.open_test()).images, CPU), batch_size=7)
+    return scored_with(Pca.fit(data.train, d, CPU), part or data.open_test())
+
+
+def scored_with(pca, part):
+    found = Baselines(pca)
+    for images in DeviceImages(part.images, CPU).batches(7):
+        found.add(Target(images))
+    return found.means()
 
 
 @pytest.mark.parametrize("d", [1, 2, 5, 20])
@@ -97,6 +104,5 @@ def test_pca_of_a_sample_is_that_of_its_first_images_and_says_so(monkeypatch):
     alone = Pca.fit(data.train.select(slice(40)), 5, CPU)
     assert torch.equal(sampled.components, alone.components)
     assert alone.images is None
-    images = DeviceImages(data.open_test().images, CPU)
-    assert baselines(sampled, images, batch_size=7)["pca"]["images"] == 40
-    assert "images" not in baselines(alone, images, batch_size=7)["pca"]
+    assert scored_with(sampled, data.open_test())["pca"]["images"] == 40
+    assert "images" not in scored_with(alone, data.open_test())["pca"]

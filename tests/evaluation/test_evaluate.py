@@ -1,6 +1,7 @@
 """The whole evaluation of a run."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from helpers.configs import configured
 
 from ae_run.data import Images
 from ae_run.errors import RunFailed
-from ae_run.evaluation import evaluate, likelihood
+from ae_run.evaluation import code_scores, evaluate, likelihood, robustness
 from ae_run.run_folder import RunFolder
 from ae_run.training import snapshots
 
@@ -133,6 +134,26 @@ def test_little_data_is_evaluated_too(run, sizes):
     assert ("probe" not in metrics) == ("classes" in sizes)
 
 
+def test_of_many_large_images_curves_and_latent_space_take_the_first_ones(run, monkeypatch):
+    data = make_dataset()
+    some = replace(data, train=data.train.select(slice(20)), _test=data._test.select(slice(10)))
+    expected, _ = run(*SMALL, dataset=some)
+    monkeypatch.setattr(robustness, "_MOST_WORK", 0)
+    monkeypatch.setattr(robustness, "_LEAST_IMAGES", 10)
+    monkeypatch.setattr(code_scores, "_MOST_PIXELS", 20 * 64)
+    found, arrays = run(*SMALL, dataset=data)
+    assert found["n"] == len(arrays["test_mse"]) == 25
+    assert found["latent"]["n_train"] == 20
+    nearest = (scores["latent"]["nearest"]["samples"] for scores in (found, expected))
+    assert next(nearest) == next(nearest)
+    assert found["latent"]["spread"] == expected["latent"]["spread"]
+    assert found["probe"]["knn"]["n_train"] == 20
+    for name, curve in found["robustness"].items():
+        assert curve["n"] == 10
+        assert curve["mse"] == expected["robustness"][name]["mse"]
+    assert "n_train" not in expected["latent"]
+
+
 def test_an_output_that_is_not_finite_in_a_single_image_is_an_error(run):
     def broken(x):
         return torch.where(x == x.flatten(1).amax(1).max(), float("nan"), x)
@@ -149,8 +170,11 @@ def test_a_score_that_no_image_has_is_null(run):
 
 
 def test_the_density_is_the_mean_over_all_test_images_in_nats_with_its_standard_error(run):
-    metrics, _ = run("evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior())
+    metrics, arrays = run(
+        "evaluate.log_likelihood_samples=5", "evaluate.points=10", model=WithPrior()
+    )
     each = -(make_dataset().open_test().images[:] / 255).sum((1, 2, 3))
+    assert arrays["scores_log_likelihood"] == pytest.approx(each, rel=1e-4)
     assert metrics["log_likelihood"] == pytest.approx(each.mean(), rel=1e-4)
     assert metrics["log_likelihood_se"] == pytest.approx(each.std(ddof=1) / 5, rel=1e-4)
     assert metrics["log_likelihood_n"] == len(each) == 25

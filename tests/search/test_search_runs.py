@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
@@ -94,6 +95,20 @@ def test_the_same_command_resumes_and_a_larger_total_adds_the_difference(cli):
     assert len({row["train.lr"] for row in rows()}) == 4
     assert cli(*line, "search.n_trials=2").code == 0
     assert len(rows()) == 4
+
+
+def test_a_search_ends_while_another_machine_trains_the_best_run_again(cli):
+    line = (*FAST, SPACE, NAME, "search.n_trials=2")
+    assert cli(*line).code == 0
+    best = min(rows(), key=lambda row: float(row["value"]))["number"]
+    backend = optuna.storages.journal.JournalFileBackend(str(FOLDER / "journal.log"))
+    study = optuna.load_study(study_name="s", storage=optuna.storages.JournalStorage(backend))
+    there = {"host": "other", "pid": 1, "folder": "/there/refit", "path": f"/there/refit/{best}"}
+    study.set_user_attr(f"refit:{best}", there)
+    result = cli(*line, "search.refit=train")
+    assert result.code == 0, result.err
+    assert f"the best run is trained by other: /there/refit/{best}" in result.out
+    assert not list(FOLDER.glob("refit/*"))
 
 
 def test_another_search_under_the_same_name_is_refused_and_told_apart(cli):

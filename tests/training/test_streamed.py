@@ -5,10 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.configs import configured
 
+from ae_run import corruptions
 from ae_run import images as device_images
 from ae_run.data import Images, _mapped
-from ae_run.images import DeviceImages
+from ae_run.images import DeviceImages, pairs
+from ae_run.randomness import KeyedNoise
 
 CPU = torch.device("cpu")
 
@@ -104,6 +107,20 @@ def test_batches_come_as_announced_and_otherwise_as_asked_for(streamed, monkeypa
     other = torch.tensor([7, 7, 1])  # not announced
     assert numbers(streamed.take(other)) == [92, 92, 98]
     assert numbers(streamed.take(order[4])) == (99 - order[4]).tolist()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_of_large_images_batches_are_smaller(streamed, tmp_path):
+    array = np.random.RandomState(0).randint(0, 256, (50, 3, 64, 64), np.uint8)
+    np.save(tmp_path / "images.npy", array)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="c")
+    images = DeviceImages(Images(mapped, streamed=streamed), CPU)
+    assert [len(batch) for batch in images.batches(80)] == [20, 20, 10]
+    assert torch.equal(torch.cat([*images.batches(80)]), images.slice(0, 50))
+    keys = images.keys()
+    noisy = corruptions.of_split(configured("corruption=gaussian").corruption, images, keys)
+    found = torch.cat([x_in for x_in, _ in pairs(images, noisy, keys, 80)])
+    assert torch.equal(found, noisy(images.slice(0, 50), KeyedNoise(keys)))
 
 
 def test_several_seeds_take_batches_of_their_own(streamed):

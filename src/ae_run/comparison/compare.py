@@ -63,11 +63,12 @@ def _best_two(found: Table) -> list[str]:
     first, other = (_over_runs(row.runs, found.lead) for row in found.rows[:2])
     if first is None or other is None or first.shape != other.shape or len(first) < 2:
         return []
-    pair = paired.pairs([first, other])
+    pair = paired.pairs([first, other], found.lead)
     low, high = pair.low[0, 1], pair.high[0, 1]
+    better = {"lowest": "lower", "highest": "higher"}[found.lead.best]
     return table.indented(
-        f"1 − 2: {pair.mean[0, 1]:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, lower on "
-        f"{pair.lower[0, 1]:.0%} of {pair.images:,} images"
+        f"1 − 2: {pair.mean[0, 1]:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, {better} on "
+        f"{pair.better[0, 1]:.0%} of {pair.images:,} images"
     )
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ae_run.comparison.runs import FoundRun
 from ae_run.drawing.words import axis
 from ae_run.headline import Lead
 
 WIDTH, HEIGHT = 720, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 10, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 24, 10, 44
 _MOST_POINTS = 300
-_TICKS, _EPOCHS = 5, 6
+_TICKS = 6
 
 
 class Named(Protocol):
@@ -52,9 +53,13 @@ class Curves:
 
 
 def of(runs: Sequence[FoundRun], lines: Sequence[Named], lead: Lead) -> Curves | None:
-    """The leading score on validation images by epoch, or that in training where none has any."""
+    """The leading score on validation images by epoch, or that in training where none has any.
+
+    log p(x) is known at the end only: the negative ELBO stands in for it.
+    """
+    key = "nelbo" if lead.key == "log_likelihood" else lead.key
     histories = [run.folder.read_csv("history.csv") for run in runs]
-    columns = (f"validation_{lead.key}", f"train_{lead.key}", "train_total")
+    columns = (f"validation_{key}", f"train_{key}", "train_total")
     count = {name: sum(any(row.get(name) for row in h) for h in histories) for name in columns}
     column = max(columns, key=lambda name: count[name])
     if not count[column]:
@@ -76,13 +81,12 @@ def of(runs: Sequence[FoundRun], lines: Sequence[Named], lead: Lead) -> Curves |
     def up(value: Any) -> Any:
         return _TOP + (high - (np.log10(value) if log else value)) / (high - low) * tall
 
-    ticks = np.linspace(low, high, _TICKS)
-    values = 10**ticks if log else ticks
-    epochs = range(1, round(last) + 1, -(-round(last) // _EPOCHS))
+    values = _ticks(10**low, 10**high, log) if log else _ticks(low, high, log)
+    epochs = [float(at) for at in MaxNLocator(_TICKS, integer=True).tick_values(1, last)]
     split, _, key = column.partition("_")
     return Curves(
         f"{split}: {axis(key)}",
-        [(round(float(across(epoch)), 1), f"{epoch:,}") for epoch in epochs],
+        [(round(float(across(at)), 1), f"{at:,.0f}") for at in epochs if 1 <= at <= last],
         [
             (round(float(up(value)), 1), text)
             for value, text in zip(values, _texts(values), strict=True)
@@ -94,7 +98,16 @@ def of(runs: Sequence[FoundRun], lines: Sequence[Named], lead: Lead) -> Curves |
     )
 
 
-def _texts(values: np.ndarray) -> list[str]:
+def _ticks(low: float, high: float, log: bool) -> list[float]:
+    """Round numbers between the two."""
+    even = MaxNLocator(_TICKS)
+    places = [LogLocator(subs=(1.0, 2.0, 5.0), numticks=_TICKS), even] if log else [even]
+    each = ([float(at) for at in place.tick_values(low, high)] for place in places)
+    inside = [[at for at in ticks if low <= at <= high] for ticks in each]
+    return next((ticks for ticks in inside if len(ticks) > 2), inside[-1])
+
+
+def _texts(values: Sequence[float]) -> list[str]:
     """The numbers with as many digits as tell them apart, three at least."""
     each = ([f"{value:.{digits}g}" for value in values] for digits in range(3, 9))
     return next((texts for texts in each if len({*texts}) == len(texts)), [""] * len(values))

@@ -4,10 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
-from ae_run.comparison import curves, images, paired
+from ae_run.comparison import curves, further, images, paired
 from ae_run.comparison.runs import FoundRun
 from ae_run.comparison.table import BASELINES, MISSING, Row, Spread, Table
 from ae_run.drawing.style import Style
@@ -110,7 +111,7 @@ def _part(table: Table, number: int, where: Path) -> Part:
         f"table-{number}",
         [words(name) for name in table.scores]
         + [f"MSE of {BASELINES[name]}" for name in table.baselines]
-        + ["seed", *table.keys],
+        + ["seed", *table.keys, *(column.title for column in table.further)],
         groups,
         curves.of(chosen, list(ids.values()), table.lead),
         images.strips(chosen, list(ids.values())),
@@ -126,6 +127,7 @@ def _group(table: Table, row: Row, index: int, number: int, where: Path) -> Grou
     cells = [_cell(row.scores.get(name)) for name in table.scores]
     cells += [_cell(row.baselines.get(name)) for name in table.baselines]
     values = [Cell(value, value) for value in row.values.values()]
+    values += [_cell(row.further.get(column)) for column in table.further]
     several = len(row.runs) > 1
     line = Line(
         first,
@@ -154,6 +156,8 @@ def _member(table: Table, run: FoundRun, row: Row, id_: str, index: int, where: 
     others = [block.others.get(name, {}).get("mse") for name in table.baselines]
     cells = [_number(score) for score in (*scores, *others)] + [Cell(seeds, seeds)]
     cells += [Cell(value, value) for value in row.values.values()]
+    known = further.scores(run)
+    cells += [_number(fmean(known[c]) if c in known else None) for c in table.further]
     return Line(id_, run.name, _link(run, where), seeds, cells, index % _COLORS)
 
 
@@ -183,12 +187,13 @@ def _pairs(runs: Sequence[FoundRun], lines: Sequence[Line], table: Table) -> dic
     kept = [(line, one) for line, one in zip(lines, each, strict=True) if one is not None]
     if len(kept) < 2 or len(sizes) != 1 or sizes == {1}:
         return None
-    found = paired.pairs([one for _, one in kept])
-    numbers = {name: getattr(found, name) for name in ("mean", "low", "high", "p", "lower")}
+    found = paired.pairs([one for _, one in kept], table.lead)
+    numbers = {name: getattr(found, name) for name in ("mean", "low", "high", "p", "better")}
     return {
         "runs": [{"id": line.id, "name": f"{line.name}, seed {line.seed}"} for line, _ in kept],
         "images": found.images,
         "score": words(table.lead.key),
+        "best": table.lead.best,
         **{
             name: [[float(f"{value:.5g}") for value in row] for row in matrix.tolist()]
             for name, matrix in numbers.items()

@@ -29,8 +29,8 @@ class Pairs:
     high: np.ndarray
     p: np.ndarray
     """Of no difference in the mean; 1 for a run and itself."""
-    lower: np.ndarray
-    """Share of the images on which the row's score is the lower one; ties count half."""
+    better: np.ndarray
+    """Share of the images on which the row's score is the better one; ties count half."""
 
 
 def scores(run: FoundRun, lead: Lead) -> np.ndarray | None:
@@ -64,13 +64,14 @@ def arrays(folder: RunFolder, *names: str) -> dict[str, np.ndarray]:
         return {}
 
 
-def pairs(each: Sequence[np.ndarray], seed: int = 0) -> Pairs:
+def pairs(each: Sequence[np.ndarray], lead: Lead, seed: int = 0) -> Pairs:
     """Compare every two of several runs.
 
     All pairs see the same resamples, so that one matrix of weights serves all.
 
     Args:
         each: scores of the same images in the same order, each (N,), N ≥ 2.
+        lead: what they are.
         seed: of the resamples.
     """
     from scipy import stats
@@ -86,8 +87,9 @@ def pairs(each: Sequence[np.ndarray], seed: int = 0) -> Pairs:
     mean = means[:, None] - means
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(mean == 0, 0.0, np.abs(mean) / np.sqrt(np.maximum(variance, 0) / count))
-    lower = np.array([_lower(column[:, None], matrix) for column in matrix.T])
-    return Pairs(count, mean, low, high, 2 * stats.t.sf(t, count - 1), lower)
+    costs = lead.cost(1.0) * matrix
+    better = np.array([_lower(column[:, None], costs) for column in costs.T])
+    return Pairs(count, mean, low, high, 2 * stats.t.sf(t, count - 1), better)
 
 
 def _bootstrap(matrix: np.ndarray, seed: int) -> np.ndarray:

@@ -20,7 +20,8 @@ _INNER = ("trials", "replicas")
 """Folders of a search's trials, which have no scores on test, and of a run's other seeds; left out
 unless they are named.
 """
-_TIMED = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}$")
+_UNNAMED = re.compile(r"(\d{8}-\d{6}-[0-9a-f]{6}|\d+)$")
+"""A folder's name that is but a time, or the number of a job or trial."""
 _PARTS = ("data", "model", "train", "corruption")
 
 
@@ -50,11 +51,11 @@ class FoundRun:
 
     @property
     def name(self) -> str:
-        """The user's name for it, or that of its folder, which may be but a time."""
+        """The user's name for it, or that of its folder, after what it is if that does not tell."""
         folder = self.folder.path.name
         if given := self.config.get("name"):
             return str(given)
-        return f"{self.label} {folder}" if self.config and _TIMED.match(folder) else folder
+        return f"{self.label} {folder}" if self.config and _UNNAMED.match(folder) else folder
 
     @property
     def tags(self) -> list[str]:

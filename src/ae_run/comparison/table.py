@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ae_run import headline
+from ae_run.comparison import further
+from ae_run.comparison.further import Column
 from ae_run.comparison.runs import FoundRun
 from ae_run.headline import Lead
 
@@ -57,6 +59,8 @@ class Row:
     scores: dict[str, Spread]
     baselines: dict[str, Spread]
     """The MSE of each of `BASELINES` on the same input."""
+    further: dict[Column, Spread]
+    """What its runs have beside."""
 
     @property
     def unbeaten(self) -> str | None:
@@ -110,6 +114,11 @@ class Table:
         return [name for name in BASELINES if any(name in row.baselines for row in self.rows)]
 
     @property
+    def further(self) -> list[Column]:
+        """What a row has beside."""
+        return list(dict.fromkeys(column for row in self.rows for column in row.further))
+
+    @property
     def data(self) -> str:
         """The data set and the sizes of its split, in words."""
         facts = self.rows[0].runs[0].run.get("data") or {}
@@ -143,10 +152,11 @@ def _table(runs: Sequence[FoundRun]) -> Table:
             {key: flat[id(group[0])].get(key, MISSING) for key in differing},
             _scores(group, lead),
             _baselines(group, lead),
+            _further(group),
         )
         for group in groups.values()
     ]
-    rows.sort(key=lambda row: row.scores[lead.key].mean)
+    rows.sort(key=lambda row: lead.cost(row.scores[lead.key].mean))
     corrupted = lead.block(runs[0].metrics).name
     same = {key: flat[id(runs[0])][key] for key in flat[id(runs[0])] if key not in differing}
     return Table(lead, corrupted, tuple(differing), same, tuple(rows))
@@ -203,9 +213,17 @@ def _baselines(runs: Sequence[FoundRun], lead: Lead) -> dict[str, Spread]:
     return {name: Spread(tuple(values)) for name, values in found.items()}
 
 
+def _further(runs: Sequence[FoundRun]) -> dict[Column, Spread]:
+    found: dict[Column, list[float]] = {}
+    for run in runs:
+        for column, values in further.scores(run).items():
+            found.setdefault(column, []).extend(values)
+    return {column: Spread(tuple(values)) for column, values in found.items()}
+
+
 def text(table: Table, at_most: int = 30) -> str:
     """The table for a terminal: the score of each row, below it what sets it apart."""
-    ranked = f"{table.lead.key} on test ({table.input}), the lowest first"
+    ranked = f"{table.lead.key} on test ({table.input}), the {table.lead.best} first"
     count = len(table.runs)
     lines = [*textwrap.wrap(f"{table.data}; {count} run{'s' * (count > 1)} by {ranked}", _WIDTH)]
     scores = [str(row.scores[table.lead.key]) for row in table.rows]
@@ -254,6 +272,7 @@ def csv_rows(found: Sequence[Table], others: Sequence[FoundRun]) -> Iterator[dic
                     "seed": _list(run.seeds),
                     **{f"test_{name}": own[name].mean for name in table.scores if name in own},
                     **{f"test_{n}_mse": one.mean for n, one in _beside(run, table).items()},
+                    **{column.name: one.mean for column, one in _further([run]).items()},
                     **row.values,
                 }
     for run in others:

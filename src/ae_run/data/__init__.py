@@ -35,11 +35,15 @@ def cache_dir() -> Path:
 
     `$XDG_CACHE_HOME/ae-run`, else `~/.cache/ae-run` if it exists, else the system's own:
     `~/.cache/ae-run`, on macOS `~/Library/Caches/ae-run`, on Windows
-    `%LOCALAPPDATA%\ae-run\Cache`.
+    `%LOCALAPPDATA%\ae-run\Cache`. A user without a home folder, as in many containers, gets one
+    that never exists.
     """
     if base := os.environ.get("XDG_CACHE_HOME"):
         return processes.expanded(base) / "ae-run"
-    old = processes.expanded("~/.cache/ae-run")
+    try:
+        old = Path.home() / ".cache/ae-run"
+    except RuntimeError:
+        return Path(os.devnull) / "ae-run"
     if old.is_dir():
         return old
     return platformdirs.PlatformDirs("ae-run", appauthor=False).user_cache_path

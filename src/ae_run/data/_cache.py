@@ -246,7 +246,8 @@ def decoded(name: str, version: int, key: str, decode: Callable[[Sink], Arrays])
             # Another process may have decoded it while this one waited.
             return _read(path) or _decode_to(path, decode)
     except _files.CannotWrite as error:
-        print(f"{error}; the data set will be decoded every time", file=sys.stderr)
+        advice = "the data set is decoded every time unless XDG_CACHE_HOME names another folder"
+        print(f"{error}; {advice}", file=sys.stderr)
     return _decode_into(Sink(), decode).arrays()
 
 

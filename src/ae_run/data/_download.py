@@ -1,23 +1,25 @@
 """Download data files: mirrors, known hashes, one process at a time, errors that say what to do.
 
-pooch transfers a file and checks its hash. A known hash is written as pooch takes it, `sha256:…` or
-`md5:…`.
+requests transfers a file and pooch checks its hash. A known hash is written as pooch takes it,
+`sha256:…` or `md5:…`.
 """
 
-import io
 import os
+import queue
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ae_run.data import _files
 from ae_run.errors import UserError
 from ae_run.schema import DownloadConfig
+
+if TYPE_CHECKING:
+    from requests import Response
 
 _TIMEOUT = 30.0  # seconds without a byte
 _WINDOW, _LEAST = 60.0, 60_000  # bytes in so many seconds; a server may also send one now and then
@@ -193,60 +195,74 @@ def _transfer(address: str, part: Path, name: str, size: int | None) -> None:
         OSError: no connection, a broken or slow one, or an answer other than the file.
         ValueError: the size is wrong.
     """
-    from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    with ExitStack() as opened:
-        bar = opened.enter_context(
-            tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None)
-        )
-        file = opened.enter_context(_LimitedFile(part, size or _LARGEST))
-
-        def as_it_comes(response: Any, **_: object) -> None:
-            opened.callback(response.close)
-            bar.total = int(response.headers.get("Content-Length", 0)) or None
-            # Some servers declare every .gz gzip-encoded; requests would unpack it.
-            response.raw.headers.pop("Content-Encoding", None)
-            # Nor shall requests wait until a chunk is full.
-            response.raw.stream = partial(_pieces, response.raw, bar)
-
-        download = HTTPDownloader(
-            chunk_size=_CHUNK,
-            timeout=_TIMEOUT,
-            headers={"User-Agent": "ae-run", "Accept-Encoding": "identity"},
-            hooks={"response": as_it_comes},
-        )
-        download(address, file, None)
-        os.fsync(file.fileno())
+    limit = size or _LARGEST
+    with (
+        _answer(address) as response,
+        part.open("wb") as file,
+        tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
+    ):
+        bar.total = int(response.headers.get("Content-Length", 0)) or None
+        # As they come: some servers declare every .gz gzip-encoded, which is not to be unpacked.
+        for piece in _pieces(response.raw):
+            if file.tell() + len(piece) > limit:
+                raise ValueError(f"longer than {limit:,} bytes")
+            file.write(piece)
+            bar.update(len(piece))
+        _files.sync(file)
         received = file.tell()
     if size is not None and received != size:
         raise ValueError(f"{received:,} bytes instead of {size:,}")
 
 
-class _LimitedFile(io.BufferedWriter):
-    """An empty file that refuses to grow beyond a limit: a server may send anything."""
+def _answer(address: str) -> "Response":
+    """What a server answers, up to its headers; the content is still to be read.
 
-    def __init__(self, path: Path, limit: int) -> None:
-        super().__init__(io.FileIO(path, "w"))
-        self._limit = limit
+    Raises:
+        OSError: no connection, no answer within a minute, or another one than the file.
+    """
+    import requests
 
-    def write(self, chunk: Any) -> int:
-        """See the base class."""
-        if self.tell() + len(chunk) > self._limit:
-            raise ValueError(f"longer than {self._limit:,} bytes")
-        return super().write(chunk)
+    answers: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        headers = {"User-Agent": "ae-run", "Accept-Encoding": "identity"}
+        try:
+            answers.put(requests.get(address, headers=headers, timeout=_TIMEOUT, stream=True))
+        except Exception as error:
+            answers.put(error)
+
+    # `timeout` is for each byte: a thread can be left alone with a server that sends one now and
+    # then.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_WINDOW)
+    except queue.Empty:
+        raise TimeoutError(0, f"no answer within {_WINDOW:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    answer.raise_for_status()
+    return answer
 
 
-def _pieces(raw: Any, bar: Any, at_most: int, **_: object) -> Iterator[bytes]:
+def _pieces(raw: Any) -> Iterator[bytes]:
     """What arrives, as it arrives.
 
     Raises:
-        TimeoutError: it arrives too slowly.
+        OSError: the connection breaks, or is too slow.
     """
+    from urllib3.exceptions import HTTPError
+
     started, received = time.monotonic(), 0
-    while piece := raw.read1(at_most):
+    while True:
+        try:
+            piece = raw.read1(_CHUNK)
+        except HTTPError as error:
+            raise OSError(str(error)) from error
+        if not piece:
+            return
         yield piece
-        bar.update(len(piece))
         received += len(piece)
         if (seconds := time.monotonic() - started) < _WINDOW:
             continue

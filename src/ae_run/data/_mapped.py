@@ -55,6 +55,11 @@ class Images:
         return len(self.rows), c, h, w
 
     @property
+    def pixels(self) -> int:
+        """Numbers of one image, C·H·W."""
+        return math.prod(self.array.shape[1:])
+
+    @property
     def file(self) -> Path | None:
         """The `.npy` file that the array maps; None for one in memory, or a part of a map."""
         # A part of a map does not say where in the file it begins.
@@ -102,7 +107,7 @@ class Images:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All images in order, in copies (B, C, H, W) of about `BLOCK_BYTES`."""
-        step = max(1, BLOCK_BYTES // max(1, self.array[:1].nbytes))
+        step = max(1, BLOCK_BYTES // self.pixels)
         for start in range(0, len(self), step):
             yield self[start : start + step]
 
@@ -136,7 +141,7 @@ class Images:
         """The rows (B,), read in the order in which they lie in the file."""
         path, start = self.file, int(getattr(self.array, "offset", 0))
         assert path is not None
-        size = math.prod(self.array.shape[1:])
+        size = self.pixels
         # Outside of the heap: a thread that reads has one of its own, which seldom shrinks.
         buffer = mmap.mmap(-1, max(1, len(rows) * size))
         images = np.ndarray((len(rows), *self.array.shape[1:]), np.uint8, buffer)

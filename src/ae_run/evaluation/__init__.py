@@ -23,7 +23,7 @@ from ae_run.evaluation import (
     robustness,
 )
 from ae_run.evaluation.earlier import Earlier
-from ae_run.evaluation.image_scores import image_scores
+from ae_run.evaluation.image_scores import Target
 from ae_run.images import DeviceImages
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder
@@ -90,13 +90,14 @@ def _evaluate(
     keys = images.keys()
     with part(f"scoring {len(images):,} test images"):
         pca = baselines.Pca.fit(dataset.train, model.active_dim, device)
-        metrics, per_image = _clean_scores(config, model, images)
-        metrics["baseline"] = baselines.baselines(pca, images, size)
+        metrics, per_image = _clean_scores(config, model, pca, images)
         metrics |= likelihood.no_density(model, test.images)
     if options.log_likelihood_samples is not None:
         count = options.log_likelihood_samples
         with part(f"log p(x) of {len(images):,} images, {count:,} samples each"):
-            metrics |= likelihood.log_likelihood(model, images, count, config, part)
+            scores, more = likelihood.log_likelihood(model, images, count, config, part)
+            metrics |= scores
+            per_image |= more
     if config.corruption.name != "none":
         with part(f"scoring under {config.corruption.name} corruption"):
             metrics["denoising"], more = robustness.denoising(config, model, pca, images, keys)
@@ -116,9 +117,11 @@ def _evaluate(
     arrays |= examples.kept(config, model, images, keys)
     if folder.has(SNAPSHOTS):
         arrays |= _prefixed("snapshots", folder.read_arrays(SNAPSHOTS))
+    used = robustness.images_used(len(images), test.images.pixels)
+    curved = DeviceImages(test.images.select(slice(used)), device)
     for name, curve in robustness.curves(config).items():
         with part(f"robustness, {name.replace('_', ' ')}"):
-            scores, pictures = robustness.curve(curve, model, pca, images, keys, size)
+            scores, pictures = robustness.curve(curve, model, pca, curved, keys[:used], size)
         metrics["robustness"][name] = scores
         arrays |= _prefixed(f"robustness_{name}", pictures)
     if options.convergence is not None:
@@ -133,24 +136,34 @@ def _evaluate(
 
 
 def _clean_scores(
-    config: Config, model: Autoencoder, images: DeviceImages
+    config: Config, model: Autoencoder, pca: baselines.Pca, images: DeviceImages
 ) -> tuple[Metrics, Arrays]:
-    """Scores on clean input, in the mean and per image: `test_mse` (N,), `scores_<name>` (N,)."""
+    """Scores on clean input, in the mean and per image: `test_mse` (N,), `scores_<name>` (N,).
+
+    Beside them, those of the baselines.
+    """
     torch.manual_seed(derive_seed(config.seed, "evaluate"))  # latent samples of a VAE's bound
-    meter = Meter()
+    meter, reference = Meter(), baselines.Baselines(pca)
     per_image: dict[str, list[torch.Tensor]] = {}
     has_more = bool(model.score_names() - {"mse"})
-    for target in images.batches(config.evaluate.batch_size):
-        scores = image_scores(model.reconstruct(target), target)
+    for batch in images.batches(config.evaluate.batch_size):
+        target = Target(batch)
+        scores = target.scores(model.reconstruct(batch))
         if has_more:
-            scores = model.scores(target, target) | scores
+            scores = model.scores(batch, batch) | scores
         meter.add(scores)
+        reference.add(target)
         for name, values in scores.items():
             per_image.setdefault(name, []).append(values)
     arrays = {name: torch.cat(values).float().cpu().numpy() for name, values in per_image.items()}
     if not np.isfinite(arrays["mse"]).all():
         raise RunFailed("the model's output on test is not finite; try a smaller train.lr")
-    metrics = {"n": len(images), "latent_dim": model.latent_dim, **meter.means()}
+    metrics = {
+        "n": len(images),
+        "latent_dim": model.latent_dim,
+        **meter.means(),
+        "baseline": reference.means(),
+    }
     return metrics, {"test_mse": arrays.pop("mse")} | _prefixed("scores", arrays)
 
 

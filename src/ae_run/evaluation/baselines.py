@@ -1,6 +1,5 @@
 """Baselines to beat: PCA with the same code size, and the mean image."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +8,7 @@ import torch
 from torch import Tensor
 
 from ae_run.data import Images, Part
-from ae_run.evaluation.image_scores import image_scores
-from ae_run.images import DeviceImages
+from ae_run.evaluation.image_scores import Target
 from ae_run.meter import Meter
 from ae_run.models import mse
 
@@ -54,7 +52,7 @@ class Pca:
         less than 1 % larger. Where all images would take too long, the first ones are used, which
         are a random sample of their classes.
         """
-        pixels = math.prod(train.images.shape[1:])
+        pixels = train.images.pixels
         count = min(dims, len(train), pixels)
         used = images_used(len(train), pixels, count)
         axes = _exact if pixels <= EXACT_PIXELS else _randomized
@@ -85,7 +83,7 @@ def _exact(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
     From the covariance matrix in float64, summed over blocks of images, so that they are never all
     copied to floats.
     """
-    pixels = math.prod(images.shape[1:])
+    pixels = images.pixels
     starts = range(0, len(images), _ROWS)
     total = np.zeros(pixels)  # of integers, so that it is exact
     for start in starts:
@@ -105,7 +103,7 @@ def _randomized(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
     """See `_exact`."""
     from sklearn.decomposition import PCA
 
-    x = np.empty((len(images), math.prod(images.shape[1:])), np.float32)
+    x = np.empty((len(images), images.pixels), np.float32)
     start = 0
     for block in images.blocks():
         x[start : start + len(block)] = block.reshape(len(block), -1)
@@ -116,18 +114,27 @@ def _randomized(images: Images, count: int) -> tuple[np.ndarray, np.ndarray]:
     return pca.mean_, pca.components_
 
 
-def baselines(pca: Pca, test: DeviceImages, batch_size: int) -> dict[str, dict[str, Any]]:
-    """Test scores of baselines fitted to the training images.
+class Baselines:
+    """Test scores of baselines fitted to the training images, added up batch by batch.
 
     `pca`: see `Pca`; all image scores. `mean`: every image reconstructed as the mean training
     image; its MSE, in units of [0, 1] pixels.
     """
-    of_pca, of_mean = Meter(), Meter()
-    for target in test.batches(batch_size):
-        of_pca.add(image_scores(pca.reconstruct(target), target))
-        of_mean.add({"mse": mse(pca.mean.reshape(target.shape[1:]), target)})
-    used = {} if pca.images is None else {"images": pca.images}
-    return {
-        "pca": {**of_pca.means(), "components": len(pca.components), **used},
-        "mean": of_mean.means(),
-    }
+
+    def __init__(self, pca: Pca) -> None:
+        self._pca, self._of_pca, self._of_mean = pca, Meter(), Meter()
+
+    def add(self, target: Target) -> None:
+        """Score the next test images."""
+        images = target.images
+        self._of_pca.add(target.scores(self._pca.reconstruct(images)))
+        self._of_mean.add({"mse": mse(self._pca.mean.reshape(images.shape[1:]), images)})
+
+    def means(self) -> dict[str, dict[str, Any]]:
+        """The mean scores of all images added."""
+        pca = self._pca
+        used = {} if pca.images is None else {"images": pca.images}
+        return {
+            "pca": {**self._of_pca.means(), "components": len(pca.components), **used},
+            "mean": self._of_mean.means(),
+        }

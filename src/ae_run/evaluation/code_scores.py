@@ -24,6 +24,8 @@ from ae_run.randomness import derive_seed
 
 Arrays = dict[str, np.ndarray]
 Metrics = dict[str, Any]
+_MOST_PIXELS = 1.5e8
+"""Of a split that is encoded, or searched for the nearest images: 12,207 images of 64×64×3."""
 
 
 class CodeScores:
@@ -93,6 +95,7 @@ class CodeScores:
         return self._test.first(self._options.points)
 
     def _of(self, part: Part) -> Codes:
+        part = _first(part)
         images = DeviceImages(part.images, self._images.device)
         return Codes.of(self._model, part, images, self._options.batch_size)
 
@@ -128,6 +131,8 @@ class CodeScores:
             "spread": float(self._train.z.std(0, correction=0).mean()),
             "samples_from": "codes" if prior_codes(model, 1, seed) is None else "prior",
         }
+        if len(self._train) < len(self._dataset.train):
+            metrics["n_train"] = len(self._train)
         arrays = latent_arrays(
             options, model, self._train, self._test, self._classes, seed, self._say
         )
@@ -135,7 +140,7 @@ class CodeScores:
         order = dimensions.importance(self._test, kl_per_dim)
         arrays |= traversals(options, model, self._train, order, seed)
         if (samples := arrays.get("random_samples_images")) is not None:
-            known = DeviceImages(self._dataset.train.images, images.device)
+            known = DeviceImages(_first(self._dataset.train).images, images.device)
             metrics["nearest"], pictures = nearest.of_samples(samples, images, known)
             arrays |= {f"nearest_{name}": array for name, array in pictures.items()}
         return metrics, arrays
@@ -192,3 +197,8 @@ class CodeScores:
         keys = images.keys()
         corrupt = corruptions.of_split(self._config.corruption, images, keys)
         return (x_in for x_in, _ in pairs(images, corrupt, keys, size))
+
+
+def _first(part: Part) -> Part:
+    """The first images of a split, a random sample of its classes; all where that is cheap."""
+    return part.select(slice(round(_MOST_PIXELS / part.images.pixels)))

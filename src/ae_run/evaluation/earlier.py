@@ -31,7 +31,7 @@ _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "probe": ("probe", ()),
     "convergence": ("convergence", ("convergence_",)),
     "tsne": ("tsne", ("tsne_",)),
-    "log_likelihood_samples": ("log_likelihood", ()),
+    "log_likelihood_samples": ("log_likelihood", ("scores_log_likelihood",)),
 }
 """Key of `evaluate` → how the names of its scores begin, and those of its arrays."""
 _OFF = (None, ())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from ae_run.config import Config
@@ -15,7 +16,7 @@ from ae_run.randomness import derive_seed
 
 def log_likelihood(
     model: Autoencoder, images: DeviceImages, samples: int, config: Config, part: Parts
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Mean log p(x) of all images, in nats, and its standard error; empty without a density.
 
     Args:
@@ -24,6 +25,9 @@ def log_likelihood(
         samples: importance samples per image.
         config: of the run.
         part: shows how many images are done.
+
+    Returns:
+        The scores, and log p(x) of each image (N,).
     """
     torch.manual_seed(derive_seed(config.seed, "log-likelihood"))
     size, found = max(1, config.evaluate.batch_size // samples), []
@@ -31,17 +35,18 @@ def log_likelihood(
         for batch in images.batches(size):
             values = model.log_likelihood(batch, samples)
             if values is None:
-                return {}
+                return {}, {}
             found.append(values.double().cpu())
             bar.update(len(batch))
     each = torch.cat(found)
-    return {
+    scores = {
         "log_likelihood": each.mean().item(),
         # The spread over images; a single image has none.
         "log_likelihood_se": (each.std() / len(each) ** 0.5).item() if len(each) > 1 else None,
         "log_likelihood_n": len(each),
         "log_likelihood_samples": samples,
     }
+    return scores, {"scores_log_likelihood": each.float().numpy()}
 
 
 def no_density(model: Autoencoder, images: Images) -> dict[str, str]:

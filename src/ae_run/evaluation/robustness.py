@@ -21,6 +21,7 @@ from ae_run.schema import CorruptionConfig
 EXAMPLES = 6
 OWN = "own"
 """Name of the curve of the run's own corruption."""
+_MOST_WORK, _LEAST_IMAGES = 6e10, 500  # images times squared pixels of a curve: see `images_used`
 
 
 def curves(config: Config) -> dict[str, RobustnessConfig]:
@@ -57,6 +58,11 @@ def _in_bounds(corruption: CorruptionConfig, level: float) -> bool:
     return True
 
 
+def images_used(count: int, pixels: int) -> int:
+    """Of so many test images, the first ones that curves score: a few where images are large."""
+    return min(count, max(_LEAST_IMAGES, round(_MOST_WORK / pixels**2)))
+
+
 def curve(
     config: RobustnessConfig,
     model: Autoencoder,
@@ -66,6 +72,8 @@ def curve(
     batch_size: int,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """One corruption's curve: scores of output and input per level, and example images.
+
+    `images` and their `keys` are those that `images_used` says.
 
     Returns:
         Metrics: `level_name`, `levels`, and for each score a list over levels: of the model's
@@ -79,10 +87,10 @@ def curve(
     ]
     meters = [Meter() for _ in functions]
     per_image: list[list[Tensor]] = [[] for _ in functions]
-    inputs, outputs = [], []
-    for start in range(0, len(images), batch_size):
-        target = Target(images.slice(start, start + batch_size))
-        noise = KeyedNoise(keys[start : start + batch_size])
+    inputs, outputs, start = [], [], 0
+    for batch in images.batches(batch_size):
+        target = Target(batch)
+        noise = KeyedNoise(keys[start : start + len(batch)])
         for corrupt, meter, errors in zip(functions, meters, per_image, strict=True):
             noise.rewind()  # the same random numbers at every level
             x_in = corrupt(target.images, noise)
@@ -96,6 +104,7 @@ def curve(
             if start == 0:
                 inputs.append(to_uint8(x_in[:EXAMPLES]))
                 outputs.append(to_uint8(output[:EXAMPLES]))
+        start += len(batch)
     means = [meter.means() for meter in meters]
     metrics: dict[str, Any] = {
         "corruption": config.corruption.name,

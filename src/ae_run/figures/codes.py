@@ -161,7 +161,7 @@ def dimensions(run: RunData, style: Style, title: str) -> Figure | None:
     if variance is None:
         return None
     kl = run.metrics.get("kl_per_dim")
-    values = variance if kl is None else np.array(kl, float)
+    values = np.array(kl, float) if kl is not None and len(kl) == len(variance) else variance
     order = np.argsort(-values, kind="stable")
     correlation, singular = run.array("dims_correlation"), run.array("dims_singular_values")
     panels = 1 + (correlation is not None) + (singular is not None)

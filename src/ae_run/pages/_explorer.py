@@ -70,10 +70,13 @@ def undecoded(run: RunData) -> str:
     known = run.array("explorer_reason")
     if known is None:
         return "The decoder is not in this page: ae-run task=evaluate on this run adds it."
-    count = np.prod(run.arrays["explorer_grid_images"].shape[:2])
+    text = f"The decoder does not run in this page: {known}."
+    grid = run.array("explorer_grid_images")
+    if grid is None:
+        return text
     return (
-        f"The decoder does not run in this page: {known}. Instead it shows the nearest of {count} "
-        "codes that were decoded beforehand, with all other dimensions at their mean."
+        f"{text} Instead it shows the nearest of {np.prod(grid.shape[:2])} codes that were decoded "
+        "beforehand, with all other dimensions at their mean."
     )
 
 
@@ -116,13 +119,14 @@ def _decoder(run: RunData) -> list[dict[str, Any]] | None:
 
 
 def _grid(run: RunData) -> dict[str, Any] | None:
-    images = run.array("explorer_grid_images")
-    if images is None:
+    keys = ("images", "dims", "values")
+    images, dims, values = (run.array(f"explorer_grid_{key}") for key in keys)
+    if images is None or dims is None or values is None:
         return None
     rows, columns = images.shape[:2]
     return {
-        "dims": run.arrays["explorer_grid_dims"].tolist(),
-        "values": [_floats(row) for row in run.arrays["explorer_grid_values"]],
+        "dims": dims.tolist(),
+        "values": [_floats(row) for row in values],
         "images": _sprite(images.reshape(-1, *images.shape[2:]), rows * columns, _BUDGET),
     }
 

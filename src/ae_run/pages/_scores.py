@@ -159,7 +159,10 @@ def score_tables(run: RunData) -> list[Table]:
         rows = [[name, number(metrics[key])] for name, key in zip(names, nats, strict=True)]
         tables.append(Table("Likelihood", note, ["term", "test"], rows))
     if rows := list(_of_codes(metrics)):
-        tables.append(Table("Codes", "Of the test images.", ["", "test"], rows))
+        note = "Of the test images."
+        if used := _get(metrics.get("latent"), "n_train"):
+            note += f" Latent space and nearest images: of {number(used)} training images."
+        tables.append(Table("Codes", note, ["", "test"], rows))
     if isinstance(probe := metrics.get("probe"), Mapping) and probe:
         rows = [[str(name), number(_get(one, "accuracy"))] for name, one in probe.items()]
         note = "Test accuracy of classifiers trained on the frozen codes."
@@ -280,6 +283,8 @@ def _robustness(key: str, curve: Mapping[str, Any]) -> Table:
             )
     rows = [[f"{row[0]:g}", *map(number, row[1:])] for row in zip(*columns, strict=False)]
     note = "Against the clean image, by the level of the corruption."
+    if "n" in curve:
+        note += f" Of {number(curve['n'])} test images."
     return Table(f"Robustness: {key.replace('_', ' ')}", note, header, rows)
 
 

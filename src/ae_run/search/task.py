@@ -37,7 +37,10 @@ def run(job: Job) -> Plan:
     study.quiet()
     options, folder = search.options, search.folder
     new = not folder.path.exists()
-    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder.path}: cannot be created: {error.strerror}") from None
     connect = partial(
         storage.open_storage,
         options.storage,
@@ -85,7 +88,9 @@ def _finish(search: Plan, queue: study.TrialQueue, seconds: float) -> None:
 
 def _compare_best(folder: RunFolder) -> None:
     """Compare the best runs of a search that went on and found a better one."""
-    found = runs.find([str(folder.file("refit"))])
+    refits = folder.file("refit")
+    # Another process may have trained the best run again, in a folder of its own.
+    found = runs.find([str(refits)]) if any(refits.glob("*/config.yaml")) else []
     if sum(run.is_scored for run in found) > 1:
         compare.write(folder, found, f"The best runs of {folder.path.name}")
 

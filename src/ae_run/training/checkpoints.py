@@ -88,7 +88,9 @@ def load_resume(folder: RunFolder) -> tuple[Progress, dict[str, Any]]:
         return Progress(), {}
     with restoring(folder):
         # weights_only: plain tensors and types; nothing in the file is executed.
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        # From memory: what fails then is the content, and not the disk.
+        content = io.BytesIO(path.read_bytes())
+        state = torch.load(content, map_location="cpu", weights_only=True)
         progress = TypeAdapter(Progress).validate_python(state.pop("progress"))
         _check(progress)
         return progress, {name: dict(state[name]) for name in ("model", "optimizer")}

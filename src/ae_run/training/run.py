@@ -106,8 +106,8 @@ def start(
     say_of_code(folder, config)
     folder.write_json("run.json", known | facts)
     where = f"{facts['device_name']}, {chosen}"
-    folder.say(f"{facts['label']}: {facts['parameters']:,} parameters on {where}")
-    folder.say(_data_line(dataset))
+    model_line = f"{facts['label']}: {facts['parameters']:,} parameters on {where}"
+    folder.say(f"{model_line}\n{_data_line(dataset)}")
     return run
 
 

@@ -69,12 +69,13 @@
       const [a, b] = [+first.value, +second.value];
       const [low, high, p] = [data.low[a][b], data.high[a][b], data.p[a][b]];
       const sure = low > 0 || high < 0;
-      const better = data.mean[a][b] < 0 ? "the first run is better" : "the second run is better";
+      const leads = (data.mean[a][b] < 0) === (data.best === "lowest");
+      const better = leads ? "the first run is better" : "the second run is better";
       $(".verdict", box).textContent = a === b ? "Choose two different runs."
         : `${data.score}, first − second: ${signed(data.mean[a][b])}, 95 % interval `
           + `${signed(low)} to ${signed(high)}; p ${p < .001 ? "< 0.001" : `= ${number(p)}`}. `
           + `${sure ? `On these images ${better}` : "The interval includes 0: no difference is shown"}; `
-          + `the first is better on ${(100 * data.lower[a][b]).toFixed(0)} % of the images.`;
+          + `the first is better on ${(100 * data.better[a][b]).toFixed(0)} % of the images.`;
       differ(data.runs[a].id, data.runs[b].id);
     }
 
