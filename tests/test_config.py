@@ -133,3 +133,14 @@ def test_unchecked_components_keep_their_options():
     raw = compose("corruption=chain", "model=vae") | PLAIN_TASK
     raw["model"]["latent_dim"] = -1
     assert validate(raw, components_too=False).dump() == raw
+
+
+def test_a_whole_number_may_be_written_as_1e3():
+    lines = ("data.limit=1e3", "train.batch_size=2.56e2", "model.channels=[1e1,2e1,3e1]")
+    config = validate(compose(*lines))
+    assert (config.data.limit, config.train.batch_size) == (1000, 256)
+    assert config.model.channels == (10, 20, 30)
+    assert all(isinstance(n, int) for n in (config.data.limit, *config.model.channels))
+    for line in ("data.limit=1.5", "train.batch_size=1e-3", "data.limit=.inf"):
+        with pytest.raises(UserError, match="must be a valid integer"):
+            validate(compose(line))

@@ -25,7 +25,7 @@ ORDER = (
         "schema",
         "saved_config",
     ),
-    *("saved_schemas", "saved_files", "saved_arrays", "run_folder"),
+    *("saved_schemas", "saved_files", "saved_arrays", "atomic", "run_folder"),
     *("headline", "progress", "randomness", "devices", "process_state", "faults"),
     *("data", "corruptions", "images", "meter", "models", "evaluation_config", "config"),
     *("composition", "drawing", "figures", "pages", "training"),

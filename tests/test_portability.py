@@ -17,7 +17,7 @@ from platformdirs.macos import MacOS
 from platformdirs.windows import Windows
 
 import ae_run
-from ae_run import processes, run_folder
+from ae_run import atomic, processes
 from ae_run.data import _files, cache_dir
 from ae_run.run_folder import write_bytes
 
@@ -157,7 +157,7 @@ def test_a_file_that_another_program_holds_is_replaced_once_it_is_free(tmp_path,
     monkeypatch.setattr(time, "sleep", waits.append)
     write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
-    assert waits == list(run_folder._RETRY_SECONDS[:3])
+    assert waits == list(atomic._RETRY_SECONDS[:3])
 
 
 def test_a_file_that_stays_held_is_an_error_and_keeps_its_content(tmp_path, monkeypatch):

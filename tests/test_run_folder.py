@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ae_run import run_folder
+from ae_run import atomic
 from ae_run.errors import UserError
 from ae_run.run_folder import RunFolder, write_bytes
 
@@ -18,7 +18,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path, monkeypat
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(run_folder.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
@@ -35,6 +35,21 @@ def test_an_existing_run_dir_is_refused(tmp_path):
     RunFolder.create(str(tmp_path / "run"), "x")
     with pytest.raises(UserError, match="already exists"):
         RunFolder.create(str(tmp_path / "run"), "x")
+
+
+def test_a_run_dir_has_its_name_only_once_its_config_is_in_it(tmp_path, monkeypatch):
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_yaml", fails)
+        with pytest.raises(UserError, match="cannot be created: No space left"):
+            RunFolder.create(str(tmp_path / "run"), "x", None, {"seed": 0})
+    assert list(tmp_path.iterdir()) == []
+    folder = RunFolder.create(str(tmp_path / "run"), "x", None, {"seed": 0})
+    assert folder.read_yaml("config.yaml") == {"seed": 0}
+    with pytest.raises(UserError, match="already exists"):
+        RunFolder.create(str(tmp_path / "run"), "x", None, {"seed": 1})
 
 
 def test_a_run_dir_that_cannot_be_made_is_refused(tmp_path):

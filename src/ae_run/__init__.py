@@ -13,6 +13,7 @@ The rooms, in the order in which they may import each other:
     saved_config        configs of older versions, upgraded
     saved_schemas, saved_files, saved_arrays
                         a run folder's own files: what of a damaged one can be used
+    atomic              files replaced in one step
     run_folder          a run's files: locked, replaced in one step, marked as current
     headline            the scores that lead wherever a run is summed up, and its warnings
     progress            what a long task is at: its parts by name, with a bar on a terminal

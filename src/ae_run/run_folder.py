@@ -6,13 +6,13 @@ The README lists its files. All of them are plain files that can be copied anywh
 import csv
 import io
 import json
-import os
 import re
 import secrets
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,60 +20,37 @@ import numpy as np
 import yaml
 
 from ae_run import console, processes
+from ae_run.atomic import write_bytes
 from ae_run.errors import FolderInUse, UserError
 from ae_run.saved_config import upgraded
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+__all__ = ["REPLICAS", "RESUME", "SNAPSHOTS", "WEIGHTS", "RunFolder", "file_name", "write_bytes"]
+
 T = TypeVar("T")
 
+WEIGHTS, RESUME = "model.safetensors", "resume.pt"
+"""The best weights; the state after the last finished epoch, from which training resumes."""
 SNAPSHOTS = "snapshots.npz"
 """Reconstructions of the same images over the course of training."""
 REPLICAS = "replicas.json"
 """Scores over the seeds of `train.replicas`."""
-
 
 _STAGES = {
     "trained": ("epochs_done", ()),
     "scored": ("epochs_scored", ("metrics.json", "artifacts.npz")),
     "drawn": ("epochs_drawn", ("report.html",)),
 }
-"""Stages in order: the key in `run.json` with the number of epochs behind its files, and the
-files."""
+"""Stages in order: the key in `run.json` with the epochs behind the stage's files, and these."""
 
 _LONGEST_NAME = 60
-_RETRY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0)  # a virus scanner takes less, a spreadsheet more
 
 
 def file_name(text: str) -> str:
     """A text as part of a file's name: only characters that no shell reads apart."""
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", text).strip("-.")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file atomically: a reader sees the old content or the new, never a mixture."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def _replace(temporary: Path, path: Path) -> None:
-    """Move a file over another one, which on Windows another program may be reading just now."""
-    for seconds in _RETRY_SECONDS:
-        with suppress(PermissionError):
-            temporary.replace(path)
-            return
-        time.sleep(seconds)
-    temporary.replace(path)
 
 
 class RunFolder:
@@ -86,8 +63,17 @@ class RunFolder:
         self._lock: BaseFileLock | None = None
 
     @classmethod
-    def create(cls, run_dir: str | None, label: str, name: str | None = None) -> "RunFolder":
-        """A new, empty folder: `run_dir`, or `outputs/<label>/<time>-<random>[-<name>]`.
+    def create(
+        cls,
+        run_dir: str | None,
+        label: str,
+        name: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> "RunFolder":
+        """A new folder: `run_dir`, or `outputs/<label>/<time>-<random>[-<name>]`.
+
+        With a `config`, it has its name only once its `config.yaml` is in it: whenever the process
+        is killed, there is no folder yet, or one that can be resumed.
 
         Raises:
             UserError: `run_dir` already exists, or cannot be created.
@@ -98,14 +84,21 @@ class RunFolder:
             path = Path("outputs") / label / "-".join(parts)
         else:
             path = processes.expanded(run_dir)
+        hidden = path.with_name(f".{secrets.token_hex(6)}.tmp")
         try:
-            path.mkdir(parents=True, exist_ok=False)
-        except FileExistsError:
-            raise UserError(
-                f"run_dir={path}: already exists; choose another, "
-                f"or resume it: ae-run resume={path}"
-            ) from None
+            if config is None or path.exists():
+                path.mkdir(parents=True, exist_ok=False)
+                return cls(path)
+            hidden.mkdir(parents=True)
+            cls(hidden).write_yaml("config.yaml", config)
+            hidden.rename(path)
         except OSError as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            if path.exists():
+                raise UserError(
+                    f"run_dir={path}: already exists; choose another, "
+                    f"or resume it: ae-run resume={path}"
+                ) from None
             raise UserError(f"run_dir={path}: cannot be created: {error.strerror}") from None
         return cls(path)
 
@@ -307,14 +300,21 @@ class RunFolder:
         """
         return self._sound(name, *self.salvage_arrays(name))
 
-    def salvage_arrays(self, name: str) -> tuple[dict[str, np.ndarray], list[str]]:
+    def salvage_arrays(
+        self, name: str, only: Collection[str] | None = None
+    ) -> tuple[dict[str, np.ndarray], list[str]]:
         """The arrays that can be used, and one line for each of the others.
+
+        Args:
+            name: of the file.
+            only: the arrays to read; None: all.
 
         Raises:
             UserError: the file is missing, or corrupt as a whole.
         """
         from ae_run import saved_arrays
 
-        arrays, damaged = self._parsed(name, "npz", saved_arrays.unpacked)
+        unpacked = partial(saved_arrays.unpacked, only=only)
+        arrays, damaged = self._parsed(name, "npz", unpacked)
         sound, wrong = saved_arrays.sound(name, arrays)
         return sound, damaged + wrong

@@ -6,7 +6,7 @@ are.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -162,8 +162,14 @@ def _has_shape(shape: tuple[int, ...], dims: list[str], sizes: dict[str, int]) -
     return True
 
 
-def unpacked(content: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
+def unpacked(
+    content: bytes, only: Collection[str] | None = None
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """The arrays of an `.npz` file that can be read, and what is wrong with the others.
+
+    Args:
+        content: of the file.
+        only: the arrays to read; None: all.
 
     Raises:
         ValueError: it is no `.npz` file, or larger than the memory.
@@ -177,7 +183,7 @@ def unpacked(content: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
             size = sum(member.file_size for member in ZipFile(BytesIO(content)).infolist())
             if size > (processes.memory() or size):
                 raise ValueError(f"would be {size / 1e9:,.1f} GB in memory")
-            for key in archive.files:
+            for key in archive.files if only is None else {*archive.files} & {*only}:
                 try:
                     arrays[key] = archive[key]
                 except Exception as error:  # zipfile, zlib and NumPy each raise their own

@@ -5,7 +5,7 @@ class of its group from here.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     SerializeAsAny,
     ValidationInfo,
     create_model,
+    model_validator,
 )
 
 from ae_run import components
@@ -26,6 +27,31 @@ class Schema(BaseModel):
     """Base of all configs: frozen, strictly typed, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, values: object) -> object:
+        """Take `1e3`, which YAML reads as a float, where an integer is asked for."""
+        if not isinstance(values, Mapping):
+            return values
+        fields = cls.model_fields
+        ints = {name for name in fields if _asks_for_int(fields[name].annotation)}
+        return {key: _as_int(value) if key in ints else value for key, value in values.items()}
+
+
+def _asks_for_int(annotation: object) -> bool:
+    """Whether numbers of this type are integers."""
+    inside = get_args(annotation)
+    if not inside:
+        return annotation is int
+    return any(map(_asks_for_int, inside)) and not any(one is float for one in inside)
+
+
+def _as_int(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_as_int(one) for one in value]
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
+    return int(value) if whole else value  # type: ignore[call-overload]
 
 
 Line = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]

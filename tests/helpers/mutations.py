@@ -55,7 +55,8 @@ def _places(content: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(value)
 
 
-def _change(content: Any, chance: random.Random) -> str:
+def change(content: Any, chance: random.Random) -> str:
+    """Change or remove a value of a mapping or list; say how."""
     container, key = chance.choice(list(_places(content)))
     if isinstance(container, dict) and chance.random() < 0.2:
         del container[key]
@@ -68,7 +69,7 @@ def _damage_mapping(path: Path, chance: random.Random) -> str:
     is_json = path.suffix == ".json"
     text = path.read_text("utf-8")
     content = json.loads(text) if is_json else yaml.safe_load(text)
-    how = _change(content, chance) if chance.random() < 0.95 else "another type"
+    how = change(content, chance) if chance.random() < 0.95 else "another type"
     content = [content] if how == "another type" else content
     path.write_text(json.dumps(content) if is_json else yaml.safe_dump(content), "utf-8")
     return how
@@ -119,7 +120,7 @@ def _damage_state(path: Path, chance: random.Random) -> str:
         container[key] = container[key].reshape(-1)[:-1]
         how = f"{key}: another shape"
     else:
-        how = _change({"": container}, chance) if chance.random() < 0.3 else f"without {key}"
+        how = change({"": container}, chance) if chance.random() < 0.3 else f"without {key}"
         if how.startswith("without") and isinstance(container, dict):
             container.pop(key, None)
     torch.save(state, path)

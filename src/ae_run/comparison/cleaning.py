@@ -14,8 +14,8 @@ from ae_run.comparison.runs import FoundRun
 from ae_run.drawing import words
 from ae_run.errors import FolderInUse, UserError
 from ae_run.job import Job
+from ae_run.run_folder import RESUME
 
-RESUME = "resume.pt"
 _LOCK = ".lock"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ae_run.comparison.runs import FoundRun
+from ae_run.errors import UserError
 from ae_run.headline import Lead
 from ae_run.run_folder import RunFolder
 
@@ -55,12 +56,8 @@ def arrays(folder: RunFolder, *names: str) -> dict[str, np.ndarray]:
     those of a file that cannot be read are missing.
     """
     try:
-        with (
-            folder.file("artifacts.npz").open("rb") as file,
-            np.load(file, allow_pickle=False) as archive,
-        ):
-            return {name: archive[name] for name in names if name in archive}
-    except Exception:  # zipfile, zlib and numpy each raise their own
+        return folder.salvage_arrays("artifacts.npz", names)[0]
+    except UserError:
         return {}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ae_run.config import validate
 from ae_run.errors import UserError
 from ae_run.evaluation_config import EvaluateConfig
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import WEIGHTS, RunFolder
 
 _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "robustness": ("robustness", ("robustness_",)),
@@ -93,4 +93,4 @@ class Earlier:
 
 def weights(folder: RunFolder) -> str:
     """What tells the folder's weights from others."""
-    return hashlib.sha256(folder.file("model.safetensors").read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(folder.file(WEIGHTS).read_bytes()).hexdigest()[:16]

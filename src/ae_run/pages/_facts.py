@@ -10,7 +10,7 @@ from typing import Any
 from ae_run.drawing.run_data import RunData
 from ae_run.drawing.words import score
 from ae_run.pages._scores import number
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import WEIGHTS, RunFolder
 
 _LEADS = {
     "finished": "Finished",
@@ -147,7 +147,7 @@ def _time(of: Mapping[str, Any]) -> str | None:
 
 def _trained(folder: RunFolder) -> str | None:
     """When the kept weights were written."""
-    weights = folder.file("model.safetensors")
+    weights = folder.file(WEIGHTS)
     if not weights.is_file():
         return None
     return f"{datetime.fromtimestamp(weights.stat().st_mtime).astimezone():%Y-%m-%d %H:%M}"

@@ -9,7 +9,7 @@ from ae_run.drawing import run_data, words
 from ae_run.drawing.looks import DARK
 from ae_run.figures import RunFigure
 from ae_run.pages import _explorer, _facts, _scores, render
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RESUME, WEIGHTS, RunFolder, write_bytes
 
 # The files of a run folder and what they are, the most interesting first.
 _FILES = {
@@ -21,8 +21,8 @@ _FILES = {
     "artifacts.npz": "the images and codes behind the figures, and the page's decoder",
     "snapshots.npz": "reconstructions during training",
     "replicas.json": "the scores of all seeds",
-    "model.safetensors": "the best weights",
-    "resume.pt": "the last weights and the optimizer's state",
+    WEIGHTS: "the best weights",
+    RESUME: "the last weights and the optimizer's state",
     "log.txt": "the printed output",
 }
 _EXPLORER = ("decoder.js", "gestures.js", "plane.js", "strip.js", "explorer.js")

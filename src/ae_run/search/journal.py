@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ae_run import processes
 from ae_run.errors import RunFailed, UserError
+from ae_run.search import records
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage
@@ -42,9 +43,13 @@ def open_journal(path: Path) -> "tuple[JournalStorage, Callable[[], AbstractCont
 
         def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
             self.line = log_number_from
-            for log in super().read_logs(log_number_from):
-                self.line += 1
-                yield log
+            try:
+                for log in super().read_logs(log_number_from):
+                    self.line += 1
+                    records.check(log)
+                    yield log
+            except ValueError as error:
+                raise _damaged(path, self.line, error) from None
 
         def append_logs(self, logs: list[dict[str, Any]]) -> None:
             with file_lock:
@@ -69,6 +74,8 @@ def open_journal(path: Path) -> "tuple[JournalStorage, Callable[[], AbstractCont
             # Optuna asks for `acquire` and `release` only.
             backend = Backend(str(path), file_lock)  # type: ignore[arg-type]
             return JournalStorage(backend), lock
+    except UserError:
+        raise
     except OSError as error:
         raise RunFailed(f"search.storage={path}: {error.strerror}") from None
     except Exception as error:  # Optuna checks nothing that it reads

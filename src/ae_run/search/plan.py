@@ -13,7 +13,7 @@ from ae_run.errors import UserError
 from ae_run.job import Job
 from ae_run.messages import flatten, nearest_key
 from ae_run.processes import usable_cores
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import WEIGHTS, RunFolder
 from ae_run.search import space, storage
 from ae_run.search.config import SearchConfig
 from ae_run.search.parameters import Parameter
@@ -139,7 +139,7 @@ def _of_encoder(job: Job) -> tuple[Config, str]:
         raise UserError(
             "search.objective=probe: needs the run folder of a trained encoder: run=RUN_DIR"
         )
-    if not job.folder.has("model.safetensors"):
+    if not job.folder.has(WEIGHTS):
         raise UserError(f"run={job.folder.path}: has no model.safetensors; train it first")
     for line in job.overrides:
         key = line.lstrip("+~").partition("=")[0]
@@ -236,7 +236,7 @@ def identity(plan: Plan, dataset: Dataset) -> dict[str, str]:
                 facts[key] = str(value)
     if plan.options.objective == "probe":
         assert plan.encoder is not None
-        weights = (plan.encoder / "model.safetensors").read_bytes()
+        weights = (plan.encoder / WEIGHTS).read_bytes()
         facts["encoder"] = hashlib.sha256(weights).hexdigest()[:12]
         for key, value in _leaves(config["evaluate"]["probe"]["mlp"], PROBE):
             if key not in searched:

@@ -15,7 +15,7 @@ from ae_run.config import Config, validate
 from ae_run.data import Dataset
 from ae_run.errors import AeRunError, Interrupted, MachineFault, OutOfMemory
 from ae_run.recording import Phases, recorded
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import RESUME, WEIGHTS, RunFolder
 from ae_run.search import space
 from ae_run.search.space import Space, Values
 from ae_run.search.storage import StorageLost
@@ -134,7 +134,7 @@ class Objective:
                         break
             folder.update_json("run.json", **training_facts(run))
         with suppress(FileNotFoundError):
-            folder.file("resume.pt").unlink()
+            folder.file(RESUME).unlink()
         return pruned
 
     def _probe(
@@ -183,7 +183,7 @@ class Objective:
         if score is not None and (self._options.also_minimize or self._leads(score)):
             return
         with suppress(FileNotFoundError):
-            folder.file("model.safetensors").unlink()
+            folder.file(WEIGHTS).unlink()
 
 
 def suggest(trial: optuna.Trial, searched: Space) -> Values:

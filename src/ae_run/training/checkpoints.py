@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from ae_run import faults
 from ae_run.errors import UserError
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RESUME, WEIGHTS, RunFolder, write_bytes
 
-WEIGHTS, RESUME = "model.safetensors", "resume.pt"
 _LONGEST = 200  # characters of a reason
 
 

@@ -17,7 +17,7 @@ from ae_run.data import Dataset
 from ae_run.errors import UserError
 from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import RESUME, RunFolder
 from ae_run.training import checkpoints, precision
 from ae_run.training.length import known_epochs, with_epochs
 from ae_run.training.stopping import why_early
@@ -74,15 +74,15 @@ def start(
     torch.set_num_threads(threads)
     torch.manual_seed(derive_seed(config.seed, "init"))
     model = models.build(config.model, dataset.image_shape, dataset.mean_pixel)
-    if config.train.init_from is not None and not (folder and folder.has(checkpoints.RESUME)):
+    if config.train.init_from is not None and not (folder and folder.has(RESUME)):
         checkpoints.load_weights(RunFolder.open(config.train.init_from, "train.init_from"), model)
     chosen = known.get("precision") or precision.choose(config.train.precision, model, device)
     run = Run(config, model, dataset, folder or RunFolder(Path()), device, chosen)
     if len(dataset.validation):
         _check_monitor(run)
     if folder is None:
-        run.folder = folder = RunFolder.create(config.run_dir, label, config.name)
-        folder.write_yaml("config.yaml", config.dump())
+        folder = RunFolder.create(config.run_dir, label, config.name, config.dump())
+        run.folder = folder
         text = "".join(f"{override}\n" for override in overrides)
         folder.file("overrides.txt").write_text(text, encoding="utf-8")
     else:
