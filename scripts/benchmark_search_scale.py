@@ -18,7 +18,6 @@ import io
 import itertools
 import json
 import multiprocessing
-import resource
 import tempfile
 import threading
 import time
@@ -225,7 +224,7 @@ def measure(
         "seconds": facts["seconds"] / measured,
         "result_seconds": facts["result_seconds"],
         "bytes": sizes,
-        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_bytes": processes.peak_memory(),
     }
 
 
@@ -234,7 +233,7 @@ def put(study: Any, count: int) -> None:
     import optuna
 
     range_ = optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True)
-    facts = {"facts": {"seconds": 1.0, "epochs": 1, "best_epoch": 1}, "owner": {}}
+    facts = {"facts": {"seconds": 1.0, "epochs": 1, "best_epoch": 1}}
     for number in range(count):
         lr = 1e-4 * 1000 ** ((number + 1) / (count + 1))
         study.add_trial(
@@ -259,7 +258,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {row['storage']} | {row['sampler']} | {row['workers']} | {row['trials']:,}{part} | "
             f"{1000 * row[OURS]:.1f} | {1000 * row[OPTUNA]:.1f} | {1000 * row['seconds']:.0f} | "
-            f"{row['peak_bytes'] / 1e6:,.0f} |"
+            f"{(row['peak_bytes'] or 0) / 1e6:,.0f} |"
         )
     return "\n".join(lines) + "\n"
 

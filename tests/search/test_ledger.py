@@ -70,7 +70,7 @@ def test_looks_and_one_reading_of_all_trials_agree_at_every_step(few, queues, mo
             work(there, TrialState.FAIL, reason="No space left on device")
             there.repair(sessions)
         else:
-            work(there, TrialState.FAIL, owner={})
+            work(there, TrialState.FAIL, owner={"host": "h", "pid": 1})
         looked = here.ledger.look()
         seen = told(list(looked.last.values())), looked.finished, looked.best, looked.is_hopeless
         assert sorted(seen[0]) == sorted(told(leaves(there.trials())))
