@@ -144,3 +144,10 @@ def test_a_whole_number_may_be_written_as_1e3():
     for line in ("data.limit=1.5", "train.batch_size=1e-3", "data.limit=.inf"):
         with pytest.raises(UserError, match="must be a valid integer"):
             validate(compose(line))
+
+
+def test_an_error_about_a_value_of_several_lines_is_one_line():
+    raw = compose()
+    raw["model"]["dropout"] = "a\nb"
+    with pytest.raises(UserError, match=r"^model\.dropout=a b: must be a valid number$"):
+        validate(raw)

@@ -23,10 +23,10 @@ SEARCH += ("search.refit=none", "search.sampler=random", "search.space=[train.lr
 KEPT = ("model.safetensors", "resume.pt", "metrics.json", "artifacts.npz", "history.csv")
 
 
-def ends_well(result: Result, how: object) -> None:
-    """With a result or one line."""
+def ends_well(result: Result, how: object, most: int = 1) -> None:
+    """With a result or one line; a config has a line for each of its errors."""
     assert result.code in (0, 2), (how, result)
-    assert result.code == 0 or result.err.count("\n") == 1, (how, result.err)
+    assert result.code == 0 or 1 <= result.err.count("\n") <= most, (how, result.err)
     assert "Traceback" not in result.out + result.err, how
     assert len(result.err) < 3000, how
 
@@ -63,7 +63,7 @@ def test_a_damaged_config_of_ones_own_is_used_or_refused(cli):
         how = damage(path.parent, path.name, chance)
         before = path.read_bytes()
         task = ("task=search", "search.timeout=1e-9") if group == "search" else ("task=check",)
-        ends_well(cli("--config-dir", "own", f"{group}=x", *task, "data.limit=60"), how)
+        ends_well(cli("--config-dir", "own", f"{group}=x", *task, "data.limit=60"), how, 20)
         assert path.read_bytes() == before
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_run_folder_is_used_or_refused_and_nothing_is_lost(cli, finish
         before = {name: Path("run", name).read_bytes() for name in KEPT}
         task = chance.choice([*lines, "report", "list", "resume", "compare"])
         result = cli(*lines[task])
-        ends_well(result, (how, task))
+        ends_well(result, (how, task), 20 if how.startswith("config.yaml") else 1)
         after = {name: Path("run", name).read_bytes() for name in KEPT}
         assert after == before or (result.code == 0 and task in ("resume", "evaluate")), (how, task)
 

@@ -114,6 +114,10 @@ def validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
         details: one of `ValidationError.errors()`.
         known: the config's dotted keys.
     """
+    return " ".join(_validation_error(details, known).split())  # a value may be of several lines
+
+
+def _validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
     path = ".".join(str(part) for part in details["loc"])
     kind, value = details["type"], details["input"]
     if kind == "extra_forbidden":
