@@ -7,8 +7,7 @@ figure and all measurements to `outputs/reference/benchmark/`:
 - seconds for the same trials with one worker and with one per core, interleaved;
 - the sampler's share of the time in a long search of short trials.
 
-`--stub 100 1000 5000` measures only what a search costs beside its trials: CPU seconds per trial
-that pass outside the training, which is left out, for searches of as many trials.
+What a search costs beside its trials is measured by `benchmark_search_scale.py`.
 """
 
 import argparse
@@ -30,8 +29,6 @@ from unittest import mock
 import ae_run
 from ae_run.processes import usable_cores
 from ae_run.search.samplers import PerTrial
-from ae_run.search.trial import Objective
-from ae_run.search.workers import Workers
 
 OUT = Path(__file__).parent.parent / "outputs" / "reference" / "benchmark"
 COMMON = ["task=search", "search=conv_ae", "data=digits", "search.refit=none"]
@@ -120,44 +117,15 @@ def overhead(folder: Path, trials: int) -> dict[str, Any]:
     }
 
 
-def beside(folder: Path, trials: int) -> float:
-    """CPU seconds per trial outside the training: random search, a journal, one process."""
-    args = [*COMMON, f"search.name=stub-{trials}", f"search.n_trials={trials}", "data.limit=400"]
-    args += ["search.workers=1", "search.sampler=random", "search.pruner=none"]
-    args += ["search.space=[train.lr=log(1e-4,1e-1)]"]
-    inside: list[float] = []
-    total: list[float] = []
-
-    def score(_: Objective, trial: Any, *given: Any) -> bool:
-        given[-1].update(score=trial.params["train.lr"], epochs=1, best_epoch=1, parameters=1)
-        return False
-
-    with (
-        contextlib.chdir(folder),
-        mock.patch.object(Objective, "_train", timed(score, inside, time.process_time)),
-        mock.patch.object(Workers, "work", timed(Workers.work, total, time.process_time)),
-        mock.patch("ae_run.search.result.finish", side_effect=KeyboardInterrupt),
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
-        ae_run.main(args)
-    if len(inside) != trials:
-        raise SystemExit(f"benchmark: {' '.join(args)} failed")
-    return (sum(total) - sum(inside)) / trials
-
-
-def timed(
-    method: Callable[..., Any],
-    seconds: list[float],
-    clock: Callable[[], float] = time.perf_counter,
-) -> Callable[..., Any]:
+def timed(method: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
     """The same function; the seconds of every call are collected."""
 
     def call(*args: Any) -> Any:
-        started = clock()
+        started = time.perf_counter()
         try:
             return method(*args)
         finally:
-            seconds.append(clock() - started)
+            seconds.append(time.perf_counter() - started)
 
     return call
 
@@ -200,15 +168,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--many", type=int, default=500, help="trials to measure the sampler by")
-    parser.add_argument("--stub", type=int, nargs="+", metavar="TRIALS", help="measure only this")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    if args.stub:
-        with tempfile.TemporaryDirectory() as scratch:
-            for trials in args.stub:
-                seconds = beside(Path(scratch), trials)
-                print(f"{trials:,} trials: {1000 * seconds:.1f} ms per trial beside it", flush=True)
-        return
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

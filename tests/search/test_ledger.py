@@ -5,9 +5,9 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from search_helpers import leaves, new_queue
 
+from ae_run.search import ledger
 from ae_run.search.ledger import Ledger
 from ae_run.search.sessions import Sessions
-from ae_run.search.storage import open_storage
 from ae_run.search.study import TrialQueue
 
 
@@ -42,22 +42,24 @@ def test_a_look_sees_what_another_process_did(queues):
     work(there, TrialState.FAIL)
     with there.take("session"):
         there.repair(Sessions(there.study))  # lets the fourth wait again, as number 6
-        ledger = here.ledger.look()
-        assert told(list(ledger.last.values())) == told(
+        looked = here.ledger.look()
+        assert told(list(looked.last.values())) == told(
             [*there.trials()[:3], there.trials()[6], *there.trials()[4:6]]
         )
-        assert list(ledger.running) == [4]
-    assert {s.name: n for s, n in ledger.counts.items() if n} == {
+        assert list(looked.running) == [4]
+    assert {s.name: n for s, n in looked.counts.items() if n} == {
         "COMPLETE": 2,
         "FAIL": 1,
         "RUNNING": 1,
         "WAITING": 2,
     }
-    assert (ledger.finished, ledger.best.number, ledger.is_hopeless) == (3, 1, False)
-    assert len(ledger) == 7
+    assert (looked.finished, looked.best.number, looked.is_hopeless) == (3, 1, False)
+    assert len(looked) == 7
 
 
-def test_looks_and_one_reading_of_all_trials_agree_at_every_step(queues):
+@pytest.mark.parametrize("few", [0, 8])
+def test_looks_and_one_reading_of_all_trials_agree_at_every_step(few, queues, monkeypatch):
+    monkeypatch.setattr(ledger, "_FEW", few)  # up to which running trials are read one by one
     here, there = queues
     here.fill(12)
     sessions = Sessions(there.study)
@@ -68,7 +70,7 @@ def test_looks_and_one_reading_of_all_trials_agree_at_every_step(queues):
             work(there, TrialState.FAIL, reason="No space left on device")
             there.repair(sessions)
         else:
-            work(there, TrialState.FAIL, owner={})
+            work(there, TrialState.FAIL, owner={"host": "h", "pid": 1})
         looked = here.ledger.look()
         seen = told(list(looked.last.values())), looked.finished, looked.best, looked.is_hopeless
         assert sorted(seen[0]) == sorted(told(leaves(there.trials())))
@@ -83,33 +85,9 @@ def test_trials_that_another_process_drops_are_not_waited_for(queues):
     there.fill(2)
     for _ in range(2):
         work(here, TrialState.COMPLETE, 1.0)
-    assert not here.ledger.look_for_waiting()
+    assert here.ledger.look().total == 2
     assert here.ledger.counts[TrialState.WAITING] == 0
     assert len(here.ledger.last) == 2
-
-
-def test_the_work_between_two_trials_never_reads_all_trials(tmp_path, monkeypatch):
-    opened = open_storage(None, None, tmp_path, 0)
-    queue = new_queue(tmp_path, opened)
-    queue.fill(30)
-    read_all, read_one = [], []
-    get_all, get_one = opened.storage.get_all_trials, opened.storage.get_trial
-    monkeypatch.setattr(
-        opened.storage, "get_all_trials", lambda *a, **k: read_all.append(k) or get_all(*a, **k)
-    )
-    monkeypatch.setattr(
-        opened.storage, "get_trial", lambda *a, **k: read_one.append(a) or get_one(*a, **k)
-    )
-    sessions, counts = Sessions(queue.study), []
-    for _ in range(20):
-        del read_all[:], read_one[:]
-        assert not queue.ledger.look().is_hopeless
-        assert queue.repair(sessions) == 0
-        work(queue, TrialState.COMPLETE, 1.0)
-        # Optuna's own: it looks for the trial to take.
-        assert [k.get("states") for k in read_all] == [(TrialState.WAITING,)]
-        counts.append(len(read_one))
-    assert len(set(counts[1:])) == 1
 
 
 def test_the_best_trial_has_the_best_first_score_in_either_direction():
@@ -129,3 +107,13 @@ def test_a_search_is_hopeless_once_its_first_trials_failed_by_themselves(tmp_pat
         assert queue.ledger.look().is_hopeless == (done == 5)
     work(queue, TrialState.COMPLETE, 1.0)
     assert not queue.ledger.look().is_hopeless
+
+
+def test_a_score_leads_unless_another_process_has_one_as_good(queues):
+    here, there = queues
+    here.fill(3)
+    assert here.ledger.leads(5.0)
+    work(there, TrialState.COMPLETE, 2.0)
+    assert not here.ledger.leads(2.0)
+    assert not here.ledger.leads(3.0)
+    assert here.ledger.leads(1.0)

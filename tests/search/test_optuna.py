@@ -41,11 +41,17 @@ def test_no_private_name_of_optuna_is_used():
     assert used == []
 
 
-def test_ask_takes_the_first_waiting_trial(study):
-    assert [study.ask().number for _ in range(2)] == [0, 1], (
-        "Study.ask no longer takes waiting trials in order: TrialQueue.take depends on it"
-    )
-    assert len(study.trials) == 2
+def test_a_storage_lets_a_waiting_trial_run_once(study, tmp_path):
+    storage = open_storage(None, None, tmp_path, 0).storage
+    assert storage.set_trial_state_values(0, TrialState.RUNNING)
+    trial = optuna.Trial(study, 0)
+    study.tell(trial, trial.suggest_float("a", 0, 1))
+    again = "a trial can be taken twice: TrialQueue.take depends on it"
+    with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
+        assert not storage.set_trial_state_values(0, TrialState.RUNNING), again
+    other = open_storage(None, None, tmp_path, 0).storage
+    assert other.set_trial_state_values(1, TrialState.RUNNING)
+    assert not storage.set_trial_state_values(1, TrialState.RUNNING), again
 
 
 def test_a_running_trial_can_be_failed_by_its_number(study):

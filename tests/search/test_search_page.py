@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pages"))
 from parsed_page import Page
@@ -36,11 +37,11 @@ TRIALS = [
 ]
 
 
-def data() -> SearchData:
+def data(trials: list[FinishedTrial] = TRIALS) -> SearchData:
     options: Any = SimpleNamespace(
         objective="train", direction="minimize", also_minimize=(), pruner="median"
     )
-    return SearchData("s", options, SPACE, TRIALS, {}, None, "mse")
+    return SearchData("s", options, SPACE, trials, {}, None, "mse")
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return found
 
 
-def written(folder: RunFolder) -> Page:
+def written(folder: RunFolder, trials: list[FinishedTrial] = TRIALS) -> Page:
     options: Any = SimpleNamespace(
         sampler="tpe", pruner="median", n_trials=5, objective="train", refit="train"
     )
@@ -78,7 +79,7 @@ def written(folder: RunFolder) -> Page:
             "command": f"ae-run train.lr={EXACT}",
         },
     }
-    return Page(page.write(folder, plan, facts, data()))
+    return Page(page.write(folder, plan, facts, data(trials)))
 
 
 def test_the_score_is_named_with_its_direction(folder: RunFolder) -> None:
@@ -160,3 +161,30 @@ def test_its_pictures_are_drawn_for_a_light_and_a_dark_page(folder: RunFolder) -
     found = written(folder)
     assert len(found.all("source")) == len(names)
     assert len([one for one in found.all("a") if one.get("class") == "zoom"]) == len(names)
+
+
+def test_of_many_trials_the_best_and_some_others_are_shown_and_it_says_so(
+    folder: RunFolder,
+) -> None:
+    many = [trial(n, "complete", 1 + (7 * n) % 2000, n, **{"train.lr": 0.01}) for n in range(2000)]
+    found = data(many)
+    assert len(found.shown) == 300
+    assert set(range(1, 101)) <= {p.values[0] for p in found.shown}
+    style = Style.named("default", 60)
+    with matplotlib.rc_context(style.rc):
+        drawn = {name: make(found, style) for name, (_, _, make) in figures.FIGURES.items()}
+    history, slices, parallel = (drawn[name] for name in ("history", "slices", "parallel"))
+    assert history is not None
+    assert slices is not None
+    assert parallel is not None
+    assert sum(len(points.get_offsets()) for points in history.axes[0].collections) == 300
+    best = next(line for line in history.axes[0].lines if line.get_label() == "best so far")
+    assert len(best.get_xdata()) == 2001
+    assert max(len(points.get_offsets()) for points in slices.axes[0].collections) == 300
+    assert len(parallel.axes[0].lines) < 310
+    folder.file("figures").mkdir()
+    Image.new("RGB", (8, 8)).save(folder.file("figures/history.png"))
+    page_of_many = written(folder, many)
+    assert "Of 2,000 trials, the figures show 300" in page_of_many.text
+    assert "the best 100 of 2,000" in page_of_many.text
+    assert "the figures show" not in written(folder).text

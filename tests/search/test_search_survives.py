@@ -370,15 +370,29 @@ def test_a_study_gives_no_more_trials_than_wait(tmp_path):
     assert len(queue.trials()) == 6
 
 
-def test_a_trial_that_asking_added_is_dropped(tmp_path, monkeypatch):
-    queue = new_queue(tmp_path)
-    queue.fill(1)
-    ask = queue.study.ask
-    monkeypatch.setattr(queue.study, "ask", lambda: (ask(), ask())[1])  # another one was faster
-    with queue.take("session") as taken:
+def test_of_many_trials_only_some_wait_and_all_are_given_once(tmp_path):
+    first, second = new_queue(tmp_path), new_queue(tmp_path)
+    first.fill(100)
+    numbers = []
+    for queue in 50 * (first, second):
+        assert 0 <= len(queue.trials()) - len(numbers) <= 16
+        with queue.take("session") as taken:
+            assert taken is not None
+            numbers.append(taken[0].number)
+            queue.tell(taken[0], TrialState.COMPLETE, 1.0)
+    assert numbers == list(range(100))
+    with second.take("session") as taken:
         assert taken is None
-    assert [t.state for t in queue.trials()] == [TrialState.RUNNING, TrialState.FAIL]
-    assert len(queue.slots()) == 1
+    assert len(first.trials()) == first.ledger.look().total == 100
+
+
+def test_a_trial_that_another_process_takes_first_is_left_to_it(tmp_path, monkeypatch):
+    first, second = new_queue(tmp_path), new_queue(tmp_path)
+    first.fill(2)
+    listed = first.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    monkeypatch.setattr(first.study, "get_trials", lambda **_: listed)
+    with second.take("one") as faster, first.take("other") as taken:
+        assert (faster[0].number, taken[0].number) == (0, 1)
 
 
 def test_a_taken_trial_is_lost_when_its_lock_is_free(tmp_path):

@@ -50,11 +50,11 @@ def history(data: SearchData, style: Style) -> "Figure | None":
     axes.step(numbers, [*best, best[-1]], where="post", color=style.color(4), label="best so far")
     _score_axis(axes, data, "y", scores)
     for state, marker, color in (("pruned", "x", style.muted), ("complete", "o", style.color(0))):
-        shown = [p for p in data.trials if p.state == state and p.values]
+        shown = [p for p in data.shown if p.state == state and p.values]
         found = [p.number for p in shown], [p.values[0] for p in shown]
         look: dict[str, Any] = {"s": 18, "marker": marker, "color": color, "lw": 1.2, "zorder": 3}
         _points(axes, data, style, *found, label=state if shown else None, **look)
-    failed = [p.number for p in data.trials if p.state == "failed"]
+    failed = [p.number for p in data.shown if p.state == "failed"]
     if failed:
         axes.plot(
             failed,
@@ -120,7 +120,7 @@ def _score_axis(axes: "Axes", data: SearchData, which: str, scores: list[float])
 
 def intermediate(data: SearchData, style: Style) -> "Figure | None":
     """The score of every trial over its epochs."""
-    shown = [p for p in data.trials if p.steps]
+    shown = [p for p in data.shown if p.steps]
     if not shown:
         return None
     figure = style.figure(7, 3.6, TITLES["intermediate"], data.name)
@@ -180,25 +180,26 @@ def importances(data: SearchData, style: Style) -> "Figure | None":
 
 def slices(data: SearchData, style: Style) -> "Figure | None":
     """Score against each parameter."""
-    space = [p for p in data.space if any(p.key in t.params for t in data.complete)]
+    done = data.shown_complete
+    space = [p for p in data.space if any(p.key in t.params for t in done)]
     if not space:
         return None
     columns = style.across(min(3, len(space)), 1.6)
     rows = -(-len(space) // columns)
     figure = style.figure(2.6 * columns + 0.4, 2.3 * rows + 0.6, TITLES["slices"], data.name)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    scores = [t.values[0] for t in data.complete]
+    scores = [t.values[0] for t in done]
     _score_axis(panels[0, 0], data, "y", scores)
     for panel in panels.flat[len(space) :]:
         panel.set_visible(False)
     shade: Any = None
-    pruned = [t for t in data.trials if t.state == "pruned" and t.values]
+    pruned = [t for t in data.shown if t.state == "pruned" and t.values]
     for panel, parameter in zip(panels.flat, space, strict=False):
         left = [t for t in pruned if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in left])
         look: dict[str, Any] = {"marker": "x", "s": 12, "lw": 0.8, "color": style.muted}
         _points(panel, data, style, x, [t.values[0] for t in left], **look)
-        shown = [t for t in data.complete if parameter.key in t.params]
+        shown = [t for t in done if parameter.key in t.params]
         x = _positions(panel, parameter, [t.params[parameter.key] for t in shown])
         look = {"c": [t.number for t in shown], "s": 14, "cmap": style_map(style), "lw": 0}
         shade = _points(panel, data, style, x, [t.values[0] for t in shown], **look)
@@ -253,8 +254,8 @@ def pareto(data: SearchData, style: Style) -> "Figure | None":
                 front.append((other, data.sign * score))
                 least = score
         panel.scatter(
-            [t.values[index] for t in done],
-            [t.values[0] for t in done],
+            [t.values[index] for t in data.shown_complete],
+            [t.values[0] for t in data.shown_complete],
             s=16,
             color=style.muted,
             label="trial",

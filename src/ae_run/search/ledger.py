@@ -1,9 +1,10 @@
-"""The trials of a study as last seen. A look reads only those that may have changed since.
+"""The trials of a study as last seen. A look follows only those that may have changed since.
 
 What is done before and after every trial then takes the same time however many trials there are.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import optuna
@@ -15,6 +16,8 @@ from ae_run import faults
 from ae_run.errors import OutOfMemory
 
 _FAILURES = 5
+_FEW = 8  # running trials that are read one by one: a database is asked several times for each
+_TOTAL = "total"
 
 
 class Ledger:
@@ -57,6 +60,16 @@ class Ledger:
         return sum(n for state, n in self.counts.items() if state.is_finished())
 
     @property
+    def total(self) -> int:
+        """Number of slots asked for; most of those that wait are added to the study later."""
+        asked: int = self._storage.get_study_user_attrs(self._study_id).get(_TOTAL, 0)
+        return max(asked, len(self.last))
+
+    @total.setter
+    def total(self, count: int) -> None:
+        self._study.set_user_attr(_TOTAL, count)
+
+    @property
     def is_hopeless(self) -> bool:
         """Whether the first slots, and all that are finished, failed by themselves."""
         enough = min(_FAILURES, len(self.last))
@@ -76,35 +89,43 @@ class Ledger:
         """
         if not self._loaded:
             self.reload()
-        for number in list(self.running):
-            self._update(self._read(number))
-        self.look_for_waiting()
+        elif len(self.running) > _FEW:
+            self._follow(self._study.get_trials(deepcopy=False).__getitem__)
+        else:
+            self._follow(self._read)
         return self
 
-    def look_for_waiting(self) -> bool:
-        """Read only new trials and the first that waits; return whether there is one."""
-        if not self._loaded:
-            self.reload()
-        with suppress(KeyError):
+    def _follow(self, read: Callable[[int], FrozenTrial]) -> None:
+        for number in list(self.running):
+            self._update(read(number))
+        with suppress(LookupError):
             while True:
-                self._add(self._read(len(self._trials)))
+                self._add(read(len(self._trials)))
         for number in range(self._first_waiting, len(self._trials)):
             if self._trials[number].state == TrialState.WAITING:
-                self._update(self._read(number))
+                self._update(read(number))
             if self._trials[number].state == TrialState.WAITING:
-                return True
+                break
             self._first_waiting = number + 1
-        return False
 
-    def _read(self, number: int) -> FrozenTrial:
-        """Read a trial.
+    def leads(self, score: float) -> bool:
+        """Whether no complete trial is as good; looks only if none of those seen is."""
+        return not self._has(score) and not self.look()._has(score)
+
+    def _has(self, score: float) -> bool:
+        best = self.best
+        return best is not None and self._sign * best.values[0] <= self._sign * score
+
+    def id_of(self, number: int) -> int:
+        """A trial's id in the storage.
 
         Raises:
             KeyError: there is none of that number.
         """
-        storage = self._storage
-        trial_id = storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        return storage.get_trial(trial_id)
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+    def _read(self, number: int) -> FrozenTrial:
+        return self._storage.get_trial(self.id_of(number))
 
     def _add(self, trial: FrozenTrial) -> None:
         before = trial.user_attrs.get("retry_of", trial.number)

@@ -11,7 +11,7 @@ from ae_run.drawing.looks import DARK
 from ae_run.pages import render
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures
-from ae_run.search.trials import SearchData
+from ae_run.search.trials import BEST_SHOWN, MOST_FOR_IMPORTANCES, SearchData
 
 if TYPE_CHECKING:
     from ae_run.search.plan import Plan
@@ -57,8 +57,9 @@ def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchDa
         pictures=_pictures(folder),
         final=_final(folder, facts, plan),
         header=header,
-        rows=rows[:_MOST_ROWS],
-        more=len(rows) if len(rows) > _MOST_ROWS else None,
+        rows=rows,
+        count=len(data.trials),
+        shown=_shown(data),
     )
     path = folder.file("report.html")
     write_bytes(path, html)
@@ -68,8 +69,8 @@ def write(folder: RunFolder, plan: "Plan", facts: dict[str, Any], data: SearchDa
 def _status(facts: dict[str, Any], plan: "Plan") -> tuple[str, str]:
     done, asked = facts["trials"], plan.options.n_trials
     if done >= asked:
-        return "finished", f"Finished, {done} trials"
-    return "interrupted", f"{done} of {asked} trials"
+        return "finished", f"Finished, {done:,} trials"
+    return "interrupted", f"{done:,} of {asked:,} trials"
 
 
 def _tiles(facts: dict[str, Any], data: SearchData) -> list[tuple[str, str, str]]:
@@ -78,7 +79,7 @@ def _tiles(facts: dict[str, Any], data: SearchData) -> list[tuple[str, str, str]
         (f"best {data.score}", f"{best['value']:.4g}", f"trial {best['number']}; {data.better}"),
         (
             "trials",
-            str(facts["trials"]),
+            f"{facts['trials']:,}",
             f"{facts['complete']} complete, {facts['pruned']} pruned, {facts['failed']} failed",
         ),
         ("time", f"{facts['seconds']:,.0f} s", ""),
@@ -147,7 +148,7 @@ def _final(folder: RunFolder, facts: dict[str, Any], plan: "Plan") -> dict[str, 
 
 
 def _rows(folder: RunFolder, data: SearchData) -> tuple[list[str], list[list[Cell]]]:
-    """Finished trials: complete ones first, each state sorted from the best."""
+    """The first finished trials: complete ones first, each state sorted from the best."""
     order = {"complete": 0, "pruned": 1, "failed": 2}
     points = sorted(
         data.trials,
@@ -157,7 +158,7 @@ def _rows(folder: RunFolder, data: SearchData) -> tuple[list[str], list[list[Cel
     others = list(data.options.also_minimize)
     header = ["trial", "state", data.score, *(name.replace("_", " ") for name in others), *keys]
     rows = []
-    for p in points:
+    for p in points[:_MOST_ROWS]:
         place = f"trials/{p.number}/"
         link = place if folder.file(place).is_dir() else ""
         scores = list(p.values) + [_MISSING] * (1 + len(others) - len(p.values))
@@ -175,6 +176,17 @@ def _cell(value: Any) -> Cell:
         exact = repr(value)
         return Cell(f"{value:.4g}".replace("-", "−"), exact, exact)
     return Cell(str(value), str(value))
+
+
+def _shown(data: SearchData) -> str:
+    """Which trials the figures show, where they are not all; empty if they are."""
+    if len(data.shown) == len(data.trials):
+        return ""
+    return (
+        f"Of {len(data.trials):,} trials, the figures show {len(data.shown)} as points and lines: "
+        f"the best {BEST_SHOWN}, and others drawn at random. The best so far and the Pareto front "
+        f"are those of all; the importances, of {MOST_FOR_IMPORTANCES} at random."
+    )
 
 
 def _pictures(folder: RunFolder) -> list[dict[str, Any]]:

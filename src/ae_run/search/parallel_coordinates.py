@@ -20,7 +20,7 @@ _UNUSED = -0.14
 
 def parallel(data: SearchData, style: Style) -> "Figure | None":
     """Each complete trial as a line through its values; dark where it is good."""
-    done = data.complete
+    done = data.shown_complete
     space = [p for p in data.space if any(p.key in t.params for t in done)]
     if len(done) < 2 or not space:
         return None

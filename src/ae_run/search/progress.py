@@ -38,7 +38,7 @@ class SearchProgress:
 
     def show(self, ledger: Ledger) -> None:
         """Show how many trials are finished, if that has changed."""
-        finished, total, counts = ledger.finished, len(ledger.last), ledger.counts
+        finished, total, counts = ledger.finished, ledger.total, ledger.counts
         counted = ", ".join(f"{counts[s]} {name}" for s, name in _NAMES.items() if counts[s])
         top = ledger.best
         if top is not None:

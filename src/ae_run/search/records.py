@@ -47,6 +47,7 @@ class _TrialAttributes(_Part):
 
 class _StudyAttributes(_Part):
     identity: dict[str, Any] | None = None
+    total: Count = 0
 
     @model_validator(mode="after")
     def _sessions(self) -> "_StudyAttributes":

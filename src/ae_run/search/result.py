@@ -1,5 +1,6 @@
 """The result of a search as files: `trials.csv`, `search.json`, `experiment/best.yaml`, a page."""
 
+import random
 import shlex
 import warnings
 from contextlib import suppress
@@ -15,7 +16,7 @@ from ae_run.errors import RunFailed
 from ae_run.run_folder import RunFolder, write_bytes
 from ae_run.search import figures, page, space, study
 from ae_run.search.plan import Plan
-from ae_run.search.trials import FinishedTrial, SearchData
+from ae_run.search.trials import MOST_FOR_IMPORTANCES, FinishedTrial, SearchData
 
 _LEAST_FOR_IMPORTANCES = 4
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
@@ -39,8 +40,8 @@ def finish(
 def _finish(
     plan: Plan, queue: study.TrialQueue, seconds: float
 ) -> tuple[dict[str, Any], SearchData]:
-    trials = [t for t in queue.trials() if "dropped" not in t.user_attrs]
-    last = queue.slots()
+    trials = [t for t in queue.trials() if "dropped" not in t.user_attrs and _begun(t)]
+    last = list(filter(_begun, queue.slots()))
     folder = plan.folder
     again = {t.user_attrs.get("retry_of") for t in trials}
     folder.write_csv("trials.csv", [_row(plan, t, t.number in again) for t in trials])
@@ -72,6 +73,10 @@ def _finish(
     page.write(folder, plan, facts, data)
     folder.say(_summary(plan, facts, data))
     return facts, data
+
+
+def _begun(trial: FrozenTrial) -> bool:
+    return trial.state != TrialState.WAITING
 
 
 def _monitor(plan: Plan, top: FrozenTrial) -> str:
@@ -195,7 +200,8 @@ def _importances(last: list[FrozenTrial]) -> tuple[dict[str, float], int | None]
     """The share of the score's variance that each parameter explains; {} for too few trials.
 
     Pruned trials count too, since a parameter was badly wrong in them. To be comparable, all are
-    taken at the last epoch that all of them reached, which is returned with the shares.
+    taken at the last epoch that all of them reached, which is returned with the shares. Of
+    more than `MOST_FOR_IMPORTANCES` trials, as many are drawn at random.
     """
     states = (TrialState.COMPLETE, TrialState.PRUNED)
     done = [t for t in last if t.state in states and t.values]
@@ -206,6 +212,8 @@ def _importances(last: list[FrozenTrial]) -> tuple[dict[str, float], int | None]
             return {}, None
     if len(done) < _LEAST_FOR_IMPORTANCES:
         return {}, None
+    if len(done) > MOST_FOR_IMPORTANCES:
+        done = random.Random(0).sample(done, MOST_FOR_IMPORTANCES)
     at_epoch = optuna.create_study()
     for t in done:
         value = t.values[0] if epoch is None else t.intermediate_values[epoch]

@@ -1,8 +1,8 @@
 """The study as a queue: exactly N trials, however many processes start, work on it, or die.
 
-A study is filled with WAITING trials, and workers take only those. A trial whose worker died
-is failed and waits again, once, as a new trial with `retry_of`; so the trials without that
-attribute are the slots, and their number is `search.n_trials`.
+A study has some WAITING trials, and workers take only those; more are added when they are taken. A
+trial whose worker died is failed and waits again, once, as a new trial with `retry_of`; so the
+trials without that attribute are the slots, and their number is `search.n_trials`.
 """
 
 import logging
@@ -27,6 +27,8 @@ from ae_run.search.sessions import Sessions, is_dead, owner
 from ae_run.search.space import parse
 from ae_run.search.storage import Opened, StorageLost
 
+_AHEAD = 16
+"""Trials that wait in the study. A database would send all of them to whoever reads its trials."""
 _STOPPED = ".stopped"
 """A file in the folder of a trial that was stopped."""
 
@@ -81,23 +83,29 @@ class TrialQueue:
         )
 
     def fill(self, count: int) -> None:
-        """Add the waiting trials that are missing, and drop those that are too many."""
+        """Ask for `count` slots in all: add waiting trials, or drop those that are too many."""
         with self.opened.lock():
+            self.ledger.total = count
             have = self.slots()
-            for _ in range(count - len(have)):
-                self.study.add_trial(optuna.create_trial(state=TrialState.WAITING))
             waiting = [t for t in have if t.state == TrialState.WAITING]
-            for trial in waiting[len(waiting) - max(0, len(have) - count) :]:
+            surplus = waiting[len(waiting) - max(0, len(have) - count) :]
+            for trial in surplus:
                 self._drop(trial.number)
-            self.ledger.reload()
+            if surplus:
+                self.ledger.reload()
+            self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        ledger = self.ledger.look()
+        missing, waiting = ledger.total - len(ledger.last), ledger.counts[TrialState.WAITING]
+        for _ in range(min(missing, _AHEAD - waiting)):
+            self.study.add_trial(optuna.create_trial(state=TrialState.WAITING))
 
     def _drop(self, number: int) -> None:
         # Only the storage changes a trial that has not been taken.
-        storage = self.opened.storage
-        study_id = storage.get_study_id_from_name(self.study.study_name)
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        storage.set_trial_user_attr(trial_id, "dropped", True)
-        storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        trial_id = self.ledger.id_of(number)
+        self.opened.storage.set_trial_user_attr(trial_id, "dropped", True)
+        self.opened.storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
     @contextmanager
     def take(self, session: str) -> Iterator[tuple[optuna.Trial, RunFolder] | None]:
@@ -109,19 +117,27 @@ class TrialQueue:
         with ExitStack() as held:
             taken = None
             with self.opened.lock():
-                trial = self.study.ask() if self.ledger.look_for_waiting() else None
-                if trial is not None and trial.number >= len(self.ledger):
-                    # A database that was lost frees its lock, and another process took the last
-                    # one: `ask` added a trial.
-                    trial.set_user_attr("dropped", True)
-                    self.tell(trial, TrialState.FAIL)
-                elif trial is not None:
+                trial = self._first_waiting()
+                if trial is None:
+                    self._add_waiting()
+                    trial = self._first_waiting()
+                if trial is not None:
                     folder = RunFolder(self.folder / "trials" / str(trial.number), quiet=True)
                     folder.path.mkdir(parents=True)
                     held.enter_context(folder.lock())
                     trial.set_user_attr("owner", owner(folder.path) | {"session": session})
                     taken = trial, folder
             yield taken
+
+    def _first_waiting(self) -> optuna.Trial | None:
+        """Let the first of the waiting trials run: `Study.ask` would add one where none waits."""
+        for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            trial_id = self.ledger.id_of(waiting.number)
+            # A database that was lost frees its lock, and another process may be faster.
+            with suppress(UpdateFinishedTrialError):
+                if self.opened.storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                    return optuna.Trial(self.study, trial_id)
+        return None
 
     def tell(
         self, trial: optuna.Trial, state: TrialState, values: float | Sequence[float] | None = None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import optuna
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
-from optuna.trial import FrozenTrial
 
 from ae_run import data, faults
 from ae_run.config import Config, validate
@@ -37,12 +36,10 @@ class Failed(Exception):
 class Objective:
     """What a worker's trials have in common; called with a trial, it returns the scores."""
 
-    def __init__(
-        self, order: "Order", dataset: Dataset, best: Callable[[], FrozenTrial | None]
-    ) -> None:
-        """`best` gives the best of the complete trials."""
+    def __init__(self, order: "Order", dataset: Dataset, leads: Callable[[float], bool]) -> None:
+        """`leads` tells whether a score is better than those of all complete trials."""
         self._order = order
-        self._best = best
+        self._leads = leads
         self._options = order.options
         self._space = space.parse(order.options.space)
         self._base = validate(order.config)
@@ -183,10 +180,8 @@ class Objective:
 
     def _drop_weights(self, folder: RunFolder, score: float | None) -> None:
         """Keep the weights only if the trial is the best so far; every history stays."""
-        if score is not None:
-            best = None if self._options.also_minimize else self._best()
-            if best is None or score < best.values[0]:
-                return
+        if score is not None and (self._options.also_minimize or self._leads(score)):
+            return
         with suppress(FileNotFoundError):
             folder.file(WEIGHTS).unlink()
 

@@ -73,7 +73,7 @@ class Worker:
 
         self._order = order
         self._queue = queue
-        self._objective = Objective(order, without_test(dataset), lambda: queue.ledger.look().best)
+        self._objective = Objective(order, without_test(dataset), queue.ledger.leads)
 
     def run_one(self) -> bool:
         """Take a trial and run it; False if none is waiting.
@@ -197,7 +197,10 @@ def _work(order: Order, stopping: threading.Event) -> None:
     assert order.images is not None
     worker = Worker(order, queue, load_images(order.images))
     while not stopping.is_set() and (order.deadline is None or time.time() < order.deadline):
-        if queue.ledger.look().is_hopeless or not worker.run_one():
+        # Once a trial is complete, nothing is hopeless any more.
+        if queue.ledger.best is None and queue.ledger.look().is_hopeless:
+            break
+        if not worker.run_one():
             break
 
 

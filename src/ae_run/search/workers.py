@@ -11,8 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from optuna.trial import TrialState
-
 from ae_run import components, devices, processes
 from ae_run.data import Dataset
 from ae_run.errors import Interrupted, MachineFault, RunFailed, UserError
@@ -96,14 +94,15 @@ class Workers:
     def _loop(self, progress: SearchProgress) -> None:
         waited_for: set[int] = set()
         while True:
-            ledger = self._queue.ledger.look()
-            self._reap(ledger)
             if self._queue.repair(self._sessions):
                 continue
+            ledger = self._queue.ledger
+            self._reap(ledger)
             progress.show(ledger)
             self._check_failures(ledger)
             self._check_stop(ledger)
-            waiting, running = ledger.counts[TrialState.WAITING], ledger.running
+            running = ledger.running
+            waiting = ledger.total - ledger.finished - len(running)
             live = len(self._processes)
             late = self._deadline is not None and time.time() >= self._deadline
             if not live and (late or not (waiting or running)):
@@ -135,7 +134,7 @@ class Workers:
     def _check_stop(self, ledger: Ledger) -> None:
         if self._stop.signal_number is not None:
             raise Interrupted(
-                f"stopped; {ledger.finished} of {len(ledger.last)} trials are finished",
+                f"stopped; {ledger.finished} of {ledger.total} trials are finished",
                 self._stop.signal_number,
             )
 
