@@ -166,30 +166,33 @@ class Config(Schema):
                 node[place] = value
             except (LookupError, TypeError, ValueError):
                 raise UserError(messages.no_such_key(key, messages.flatten(raw))) from None
-        return validate(raw)
+        return validate(raw, exact=True)
 
 
 def validate(
     raw: Mapping[str, Any],
     touched: Collection[str] = tuple(PACKAGES),
     components_too: bool = True,
+    exact: bool = False,
 ) -> Config:
     """The validated config; all errors are collected in one `UserError`.
 
     If the root schema itself finds errors, only the component groups in `touched` are checked
     too, so that a wrong number in `train` is reported without importing torch. Without
-    `components_too`, the components' own options stay unchecked and nothing imports torch.
+    `components_too`, the components' own options stay unchecked and nothing imports torch. With
+    `exact`, `2.0` is no integer: not every value of a range of floats would be.
     """
+    context: dict[str, object] = {"exact": exact}
     skipped = set(PACKAGES)
     try:
-        root = Config.model_validate(dict(raw), context={"unchecked": skipped})
+        root = Config.model_validate(dict(raw), context=context | {"unchecked": skipped})
         if not components_too:
             return root
         skipped = set()
     except ValidationError:
         skipped -= set(touched) if components_too else set()
     try:
-        return Config.model_validate(dict(raw), context={"unchecked": skipped})
+        return Config.model_validate(dict(raw), context=context | {"unchecked": skipped})
     except ValidationError as error:
         known, errors = list(messages.flatten(raw)), error.errors(include_url=False)
         places = [e["loc"] for e in errors]

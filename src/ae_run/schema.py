@@ -30,9 +30,9 @@ class Schema(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _whole(cls, values: object) -> object:
+    def _whole(cls, values: object, info: ValidationInfo) -> object:
         """Take `1e3`, which YAML reads as a float, where an integer is asked for."""
-        if not isinstance(values, Mapping):
+        if not isinstance(values, Mapping) or (info.context or {}).get("exact"):
             return values
         fields = cls.model_fields
         ints = {name for name in fields if _asks_for_int(fields[name].annotation)}
@@ -159,7 +159,7 @@ def _component(group: str) -> BeforeValidator:
         if not (isinstance(module.Config, type) and issubclass(module.Config, base)):
             where = f"{module.__file__}:{line_of(module.Config)}"
             raise ValueError(f"{where}: Config must be an ae_run.schema.{base.__name__}")
-        return module.Config.model_validate(dict(value))
+        return module.Config.model_validate(dict(value), context=info.context)
 
     return BeforeValidator(validate)
 
