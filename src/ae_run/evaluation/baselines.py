@@ -14,8 +14,9 @@ from ae_run.models import mse
 
 EXACT_PIXELS = 3000
 """Pixels up to which the full covariance matrix is decomposed."""
-EXACT_WORK = 3e11
-"""Images times squared pixels up to which it is computed from all images: about 10 s."""
+EXACT_WORK, EXACT_NUMBERS = 3e11, 2e8
+"""Images times squared pixels, and times pixels, up to which it is computed from all images: 10 s
+on two cores."""
 RANDOMIZED_NUMBERS = 8e7
 """Images times pixels up to which the randomized solver takes all images, as floats."""
 SAMPLED_NUMBERS = 3e7
@@ -27,7 +28,7 @@ _ROWS = 4096
 def images_used(count: int, pixels: int, components: int) -> int:
     """Of so many training images, the first ones that PCA is fitted to: all where that is cheap."""
     if pixels <= EXACT_PIXELS:
-        return min(count, round(EXACT_WORK / pixels**2))
+        return min(count, round(EXACT_WORK / pixels**2), round(EXACT_NUMBERS / pixels))
     if count * pixels <= RANDOMIZED_NUMBERS:
         return count
     return min(count, max(round(SAMPLED_NUMBERS / pixels), _PER_COMPONENT * components))

@@ -1,5 +1,6 @@
 """The parameters of a search space: ranges and choices, by their types in YAML."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -102,6 +103,10 @@ class FloatRange(_Range):
     """Floats between two bounds."""
 
     type: Literal["float"] = "float"
+
+    def ends(self) -> tuple[Value, ...]:
+        """The bounds, and a value between them that is no whole number, which keys may refuse."""
+        return *super().ends(), math.nextafter(self.low, self.high)
 
     def grid(self) -> list[Value]:
         """Every value.
