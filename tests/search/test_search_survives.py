@@ -429,7 +429,8 @@ def test_a_trial_of_another_machine_is_lost_when_its_session_is_silent(tmp_path,
     queue.fill(1)
     with queue.take(other.own) as taken:
         assert taken is not None
-        taken[0].set_user_attr("owner", {"host": "elsewhere", "folder": "/x", "session": other.own})
+        elsewhere = {"host": "elsewhere", "pid": 1, "folder": "/x", "session": other.own}
+        taken[0].set_user_attr("owner", elsewhere)
     now = time.monotonic()
     for seconds, beats in ((0, True), (50, False), (55, True), (100, False)):
         monkeypatch.setattr(time, "monotonic", lambda s=seconds: now + s)
