@@ -22,7 +22,7 @@ The rooms, in the order in which they may import each other:
     process_state       a block that leaves the process as it was
     faults              errors of disk and memory, which no config causes, in one line
     data                one file per data set; splits, cache, downloads
-    images, meter       uint8 images on a device; sums and counts of scores
+    images, meter       uint8 images on a device; scores of batches of them
     corruptions, models one file per corruption; one file per family of models
     evaluation_config   the schema of evaluate, the largest group
     config              the root schema: validate, change

@@ -25,7 +25,7 @@ from ae_run.evaluation import (
 from ae_run.evaluation.earlier import Earlier
 from ae_run.evaluation.image_scores import Target
 from ae_run.images import DeviceImages
-from ae_run.meter import Meter
+from ae_run.meter import Meter, PerImage
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
 from ae_run.randomness import derive_seed
@@ -144,7 +144,7 @@ def _clean_scores(
     """
     torch.manual_seed(derive_seed(config.seed, "evaluate"))  # latent samples of a VAE's bound
     meter, reference = Meter(), baselines.Baselines(pca)
-    per_image: dict[str, list[torch.Tensor]] = {}
+    per_image = PerImage(len(images))
     has_more = bool(model.score_names() - {"mse"})
     for batch in images.batches(config.evaluate.batch_size):
         target = Target(batch)
@@ -153,9 +153,8 @@ def _clean_scores(
             scores = model.scores(batch, batch) | scores
         meter.add(scores)
         reference.add(target)
-        for name, values in scores.items():
-            per_image.setdefault(name, []).append(values)
-    arrays = {name: torch.cat(values).float().cpu().numpy() for name, values in per_image.items()}
+        per_image.add(scores)
+    arrays = per_image.arrays()
     if not np.isfinite(arrays["mse"]).all():
         raise RunFailed("the model's output on test is not finite; try a smaller train.lr")
     metrics = {

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ae_run.data import Part
 from ae_run.images import DeviceImages
+from ae_run.meter import PerImage
 from ae_run.models import Autoencoder
 
 
@@ -31,8 +32,10 @@ class Codes:
         cls, encode: Callable[[Tensor], Tensor], batches: Iterable[Tensor], labels: np.ndarray
     ) -> "Codes":
         """Encode a split of N > 0 images in batches (B, C, H, W), each to (B, d); labels (N,)."""
-        z = torch.cat([encode(x).float().cpu() for x in batches])
-        return cls(z, torch.from_numpy(labels))
+        found = PerImage(len(labels))
+        for x in batches:
+            found.add({"z": encode(x).float()})
+        return cls(torch.from_numpy(found.arrays()["z"]), torch.from_numpy(labels))
 
     def __len__(self) -> int:
         return len(self.z)

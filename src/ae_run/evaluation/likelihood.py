@@ -9,6 +9,7 @@ from ae_run.config import Config
 from ae_run.data import Images
 from ae_run.headline import NO_DENSITY
 from ae_run.images import DeviceImages
+from ae_run.meter import PerImage
 from ae_run.models import Autoencoder
 from ae_run.progress import Parts
 from ae_run.randomness import derive_seed
@@ -30,15 +31,16 @@ def log_likelihood(
         The scores, and log p(x) of each image (N,).
     """
     torch.manual_seed(derive_seed(config.seed, "log-likelihood"))
-    size, found = max(1, config.evaluate.batch_size // samples), []
+    size, found = max(1, config.evaluate.batch_size // samples), PerImage(len(images))
     with part.bar_of(len(images), "images") as bar:
         for batch in images.batches(size):
             values = model.log_likelihood(batch, samples)
             if values is None:
                 return {}, {}
-            found.append(values.double().cpu())
+            found.add({"scores_log_likelihood": values})
             bar.update(len(batch))
-    each = torch.cat(found)
+    arrays = found.arrays()
+    each = torch.from_numpy(arrays["scores_log_likelihood"]).double()
     scores = {
         "log_likelihood": each.mean().item(),
         # The spread over images; a single image has none.
@@ -46,7 +48,7 @@ def log_likelihood(
         "log_likelihood_n": len(each),
         "log_likelihood_samples": samples,
     }
-    return scores, {"scores_log_likelihood": each.float().numpy()}
+    return scores, arrays
 
 
 def no_density(model: Autoencoder, images: Images) -> dict[str, str]:

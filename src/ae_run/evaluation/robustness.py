@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.image_scores import Target
 from ae_run.evaluation_config import RobustnessConfig
 from ae_run.images import DeviceImages, pairs, to_uint8
-from ae_run.meter import Meter
+from ae_run.meter import Meter, PerImage
 from ae_run.models import Autoencoder
 from ae_run.randomness import KeyedNoise
 from ae_run.schema import CorruptionConfig
@@ -86,7 +85,7 @@ def curve(
         for level in config.levels
     ]
     meters = [Meter() for _ in functions]
-    per_image: list[list[Tensor]] = [[] for _ in functions]
+    per_image = [PerImage(len(images)) for _ in functions]
     inputs, outputs, start = [], [], 0
     for batch in images.batches(batch_size):
         target = Target(batch)
@@ -96,7 +95,7 @@ def curve(
             x_in = corrupt(target.images, noise)
             output = model.reconstruct(x_in)
             scores = target.scores(output)
-            errors.append(scores["mse"])
+            errors.add({"mse": scores["mse"]})
             meter.add(scores)
             meter.add({f"input_{name}": score for name, score in target.scores(x_in).items()})
             of_pca = target.scores(pca.reconstruct(x_in))
@@ -117,7 +116,7 @@ def curve(
     return metrics, {
         "inputs": np.stack(inputs),
         "outputs": np.stack(outputs),
-        "mse": np.stack([_on_host(errors) for errors in per_image]),
+        "mse": np.stack([errors.arrays()["mse"] for errors in per_image]),
     }
 
 
@@ -133,7 +132,7 @@ def denoising(
     """
     own, size = config.corruption, config.evaluate.batch_size
     meters = {"input": Meter(), "output": Meter(), "pca": Meter()}
-    per_image: dict[str, list[Tensor]] = {}
+    per_image = PerImage(len(images))
     for x_in, clean in pairs(images, corruptions.of_split(own, images, keys), keys, size):
         target = Target(clean)
         outputs = {"input": x_in, "output": model.reconstruct(x_in), "pca": pca.reconstruct(x_in)}
@@ -141,8 +140,7 @@ def denoising(
             scores = target.scores(output)
             meters[name].add(scores)
             if name != "pca":
-                for score, values in scores.items():
-                    per_image.setdefault(f"{name}_{score}", []).append(values)
+                per_image.add({f"{name}_{score}": values for score, values in scores.items()})
     metrics = {
         "corruption": own.name,
         "level_name": corruptions.level_name(own),
@@ -151,10 +149,4 @@ def denoising(
         "n": len(images),
         **{name: meter.means() for name, meter in meters.items()},
     }
-    return metrics, {name: _on_host(values) for name, values in per_image.items()}
-
-
-def _on_host(values: list[Tensor]) -> np.ndarray:
-    """Batches of scores as one array (N,)."""
-    array: np.ndarray = torch.cat(values).float().cpu().numpy()
-    return array
+    return metrics, per_image.arrays()
