@@ -19,6 +19,7 @@ from command_line import FAST
         (["=1"], "there is no key before the '='"),
         (["hydra=null"], "cannot be composed: ValueError: Config group override"),
         (["x" * 10_000 + "=1"], "no such key"),
+        (["train.precision=" + "x" * 10_000], f"train.precision={'x' * 200}…: must be 'auto'"),
         (["train.lr=" + "1" * 10_000], "cannot be composed: ValueError: Exceeds the limit"),
         (["run_dir=~nosuchuser/x", *FAST], "~nosuchuser/x: no such user, or no home folder"),
         (["resume=~nosuchuser/x"], "~nosuchuser/x: no such user"),

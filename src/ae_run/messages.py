@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_LONGEST = 200
+"""Letters of a value that are repeated."""
+
 
 def nearest(value: str, choices: Iterable[str]) -> str | None:
     """The choice closest to `value`, or None if none is close."""
@@ -120,6 +123,7 @@ def validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
 def _validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
     path = ".".join(str(part) for part in details["loc"])
     kind, value = details["type"], details["input"]
+    shown = str(value) if len(str(value)) <= _LONGEST else f"{str(value)[:_LONGEST]}…"
     if kind == "extra_forbidden":
         return no_such_key(path, known)
     if kind == "missing":
@@ -130,12 +134,12 @@ def _validation_error(details: "ErrorDetails", known: Iterable[str]) -> str:
     if kind == "literal_error":
         choices = [choice.strip("' ") for choice in rule[8:].replace(" or ", ", ").split(",")]
         guess = nearest(str(value), choices)
-        return f"{path}={value}: {rule}" + (f"; did you mean '{guess}'?" if guess else "")
+        return f"{path}={shown}: {rule}" + (f"; did you mean '{guess}'?" if guess else "")
     if path == "device":
         rule = "must be auto, cpu, cuda, cuda:N or mps"
     if kind == "tuple_type" and isinstance(value, (str, int, float)):
         inside = any(isinstance(part, int) for part in details["loc"])
-        return f"{path}={value}: must be a list" + ("" if inside else f": {path}=[{value}]")
+        return f"{path}={shown}: must be a list" + ("" if inside else f": {path}=[{shown}]")
     if isinstance(value, dict):
         return f"{path}: {rule}"
-    return f"{path}={value}: {rule[0].lower()}{rule[1:]}"
+    return f"{path}={shown}: {rule[0].lower()}{rule[1:]}"
