@@ -11,6 +11,10 @@ from ae_run.errors import Interrupted
 LINE = ("-m", *FAST, "train.epochs=1")
 
 
+WRITTEN = {"sweep.csv", "compare.csv", "compare.html"}
+"""What a sweep writes beside its runs."""
+
+
 def tables() -> list[Path]:
     return list(Path("outputs").glob("sweep/*/sweep.csv"))
 
@@ -20,8 +24,7 @@ def test_runs_lie_in_one_folder_named_by_their_values_and_a_table_ends_the_sweep
     result = cli(*LINE, "model.latent_dim=2,0,8", "seed=1,2")
     assert result.code == 2
     [table] = tables()
-    assert {path.name for path in table.parent.iterdir()} == {
-        "sweep.csv",
+    assert {path.name for path in table.parent.iterdir()} == WRITTEN | {
         "0_latent_dim-2_seed-1",
         "1_latent_dim-2_seed-2",
         "4_latent_dim-8_seed-1",
@@ -48,7 +51,7 @@ def test_runs_lie_in_one_folder_named_by_their_values_and_a_table_ends_the_sweep
     assert end[1].split() == ["job", "latent_dim", "seed", "mse", "pca_mse"]
     assert [line.split()[0] for line in end[2:6]] == [f"[{row['job']}]" for row in scored]
     assert end[7].startswith("failed  [2] model.latent_dim=0 seed=1: model.latent_dim=0: must be")
-    assert end[-1] == f"table   {table}"
+    assert end[-2:] == [f"table   {table}", f"page    {table.with_name('compare.html')}"]
     assert cli("task=report", f"run={scored[0]['folder']}").code == 0
 
 
@@ -71,7 +74,7 @@ def test_runs_can_be_evaluated_again_as_a_sweep(cli):
     assert result.code == 0, result.err
     with tables()[0].open(newline="") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"a", "b"}
-    assert [path.name for path in tables()[0].parent.iterdir()] == ["sweep.csv"]
+    assert {path.name for path in tables()[0].parent.iterdir()} == WRITTEN
 
 
 @pytest.mark.parametrize("line", ["train.lr=1,[", "model=nope,vae", "foo=1,2", "seed=0,1 foo=1"])
@@ -115,8 +118,8 @@ def test_a_job_that_is_started_again_gets_another_folder(cli):
     assert cli(*line).code == 0
     result = cli(*line)
     assert result.code == 0, result.err
-    names = ["0_seed-1", "0_seed-1_2", "1_seed-2", "1_seed-2_2", "sweep.csv"]
-    assert sorted(path.name for path in Path("my sweep").iterdir()) == names
+    names = {"0_seed-1", "0_seed-1_2", "1_seed-2", "1_seed-2_2"}
+    assert {path.name for path in Path("my sweep").iterdir()} == WRITTEN | names
     assert "sweep: 2 jobs: 2 finished" in result.out
 
 
@@ -127,7 +130,7 @@ def test_jobs_of_a_launcher_write_one_table():
     assert done.returncode == 0, done.stderr
     assert "sweep: 2 jobs: 2 finished" in done.stdout
     names = {path.name for path in tables()[0].parent.iterdir()}
-    assert names == {"sweep.csv", "0_seed-0", "1_seed-1", ".submitit"}
+    assert names == WRITTEN | {"0_seed-0", "1_seed-1", ".submitit"}
 
 
 def test_a_sweep_ends_with_a_page_that_compares_its_runs(cli):
