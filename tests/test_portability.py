@@ -18,8 +18,8 @@ from platformdirs.windows import Windows
 
 import ae_run
 from ae_run import atomic, processes
+from ae_run.atomic import write_bytes
 from ae_run.data import _files, cache_dir
-from ae_run.run_folder import write_bytes
 
 PACKAGE = Path(ae_run.__file__).parent
 SCRIPTS = Path(__file__).parent.parent / "scripts"

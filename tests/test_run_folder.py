@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from ae_run import atomic
+from ae_run.atomic import write_bytes
 from ae_run.errors import UserError
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch):

@@ -27,8 +27,6 @@ from ae_run.saved_config import upgraded
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["REPLICAS", "RESUME", "SNAPSHOTS", "WEIGHTS", "RunFolder", "file_name", "write_bytes"]
-
 T = TypeVar("T")
 
 WEIGHTS, RESUME = "model.safetensors", "resume.pt"

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ae_run.atomic import write_bytes
 from ae_run.data import Images
 from ae_run.errors import InvalidInput, UserError
-from ae_run.run_folder import write_bytes
 
 Array = np.ndarray | Tensor
 Kind = TypeVar("Kind", np.ndarray, Tensor)

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ae_run import console, processes
 from ae_run.comparison import page, paired, runs, table
 from ae_run.comparison.runs import FoundRun
 from ae_run.comparison.table import Table
 from ae_run.errors import UserError
-from ae_run.headline import Lead
 from ae_run.job import Job
 from ae_run.run_folder import RunFolder
 
@@ -60,7 +57,10 @@ def _best_two(found: Table) -> list[str]:
     """By how much the best row leads, over the same test images."""
     if len(found.rows) < 2:
         return []
-    first, other = (_over_runs(row.runs, found.lead) for row in found.rows[:2])
+    first, other = (
+        paired.averaged([paired.scores(run, found.lead) for run in row.runs])
+        for row in found.rows[:2]
+    )
     if first is None or other is None or first.shape != other.shape or len(first) < 2:
         return []
     pair = paired.pairs([first, other], found.lead)
@@ -70,13 +70,3 @@ def _best_two(found: Table) -> list[str]:
         f"1 − 2: {pair.mean[0, 1]:+.3g}, 95 % interval {low:+.3g} to {high:+.3g}, {better} on "
         f"{pair.better[0, 1]:.0%} of {pair.images:,} images"
     )
-
-
-def _over_runs(found: Sequence[FoundRun], lead: Lead) -> np.ndarray | None:
-    """The leading score of each test image (N,), the mean over runs; None if one lacks them."""
-    each = [paired.scores(run, lead) for run in found]
-    kept = [one for one in each if one is not None]
-    if len(kept) < len(each) or len({one.shape for one in kept}) != 1:
-        return None
-    mean: np.ndarray = np.mean(kept, axis=0)
-    return mean

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 from urllib.parse import quote
 
+from ae_run.atomic import write_bytes
 from ae_run.comparison import curves, further, images, paired
 from ae_run.comparison.runs import FoundRun
 from ae_run.comparison.table import BASELINES, MISSING, Row, Spread, Table
@@ -79,8 +80,6 @@ def write(target: Path, tables: Sequence[Table], others: Sequence[FoundRun], tit
         others: that cannot be compared, with the reason of each.
         title: of the page.
     """
-    from ae_run.run_folder import write_bytes
-
     parts = [_part(table, number, target.parent) for number, table in enumerate(tables)]
     light, dark = (Style.named(name, 100).palette[:_COLORS] for name in ("default", "dark"))
     html = render.page(
@@ -156,7 +155,7 @@ def _member(table: Table, run: FoundRun, row: Row, id_: str, index: int, where: 
     others = [block.others.get(name, {}).get("mse") for name in table.baselines]
     cells = [_number(score) for score in (*scores, *others)] + [Cell(seeds, seeds)]
     cells += [Cell(value, value) for value in row.values.values()]
-    known = further.scores(run)
+    known = dict(further.scores(run))
     cells += [_number(fmean(known[c]) if c in known else None) for c in table.further]
     return Line(id_, run.name, _link(run, where), seeds, cells, index % _COLORS)
 

@@ -44,11 +44,16 @@ def scores(run: FoundRun, lead: Lead) -> np.ndarray | None:
     seeds = sorted(run.folder.path.glob("replicas/*/artifacts.npz"))
     folders = [run.folder, *(RunFolder(path.parent) for path in seeds)]
     each = [arrays(folder, name).get(name) for folder in folders]
-    kept = [one for one in each if one is not None and np.isfinite(one).all()]
+    return averaged([one if one is not None and np.isfinite(one).all() else None for one in each])
+
+
+def averaged(each: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Of scores of the same images, each (N,): float64 (N,); None if some are missing."""
+    kept = [one for one in each if one is not None]
     if len(kept) < len(each) or len({one.shape for one in kept}) != 1:
         return None
-    mean: np.ndarray = np.mean(kept, axis=0, dtype=float)
-    return mean
+    found: np.ndarray = np.mean(kept, axis=0, dtype=float)
+    return found
 
 
 def arrays(folder: RunFolder, *names: str) -> dict[str, np.ndarray]:

@@ -73,6 +73,12 @@ class FoundRun:
         """Those that it was trained with."""
         return list(self.replicas["seeds"]) if self.replicas else [int(self.run.get("seed", 0))]
 
+    def per_seed(self, key: str, own: Any) -> list[float]:
+        """A score of each seed by its key in `replicas.json`; else the run's own, if it has one."""
+        seeds = self.replicas["scores"].get(key) if self.replicas else None
+        values = seeds["values"] if seeds else [] if own is None else [own]
+        return [float(value) for value in values]
+
     def value(self, key: str) -> Any:
         """The value at a dotted key of its config, or None."""
         found: Any = self.config

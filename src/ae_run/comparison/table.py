@@ -3,9 +3,9 @@
 import json
 import statistics
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ae_run import headline
 from ae_run.comparison import further
@@ -13,6 +13,7 @@ from ae_run.comparison.further import Column
 from ae_run.comparison.runs import FoundRun
 from ae_run.headline import Lead
 
+Key = TypeVar("Key", str, Column)
 MISSING = "–"
 _SCORES = ("nelbo", "niwae", "log_likelihood", "mse", "psnr_db", "ssim")
 BASELINES = {"mean": "mean image", "input": "corrupted input", "pca": "PCA"}
@@ -191,34 +192,33 @@ def _differs(key: str, configs: Sequence[Mapping[str, str]]) -> bool:
 
 
 def _scores(runs: Sequence[FoundRun], lead: Lead) -> dict[str, Spread]:
-    found: dict[str, list[float]] = {}
-    for run in runs:
-        block = lead.block(run.metrics)
-        for name in _SCORES:
-            seeds = run.replicas["scores"].get(block.prefix + name) if run.replicas else None
-            value = block.own.get(name)
-            if seeds:
-                found.setdefault(name, []).extend(map(float, seeds["values"]))
-            elif value is not None:
-                found.setdefault(name, []).append(float(value))
-    return {name: Spread(tuple(values)) for name, values in found.items()}
+    each = ((run, lead.block(run.metrics)) for run in runs)
+    return _spreads(
+        (name, run.per_seed(block.prefix + name, block.own.get(name)))
+        for run, block in each
+        for name in _SCORES
+    )
 
 
 def _baselines(runs: Sequence[FoundRun], lead: Lead) -> dict[str, Spread]:
-    found: dict[str, list[float]] = {}
-    for run in runs:
-        for name, scores in lead.block(run.metrics).others.items():
-            if "mse" in scores:
-                found.setdefault(name, []).append(float(scores["mse"]))
-    return {name: Spread(tuple(values)) for name, values in found.items()}
+    return _spreads(
+        (name, [float(scores["mse"])])
+        for run in runs
+        for name, scores in lead.block(run.metrics).others.items()
+        if "mse" in scores
+    )
 
 
 def _further(runs: Sequence[FoundRun]) -> dict[Column, Spread]:
-    found: dict[Column, list[float]] = {}
-    for run in runs:
-        for column, values in further.scores(run).items():
-            found.setdefault(column, []).extend(values)
-    return {column: Spread(tuple(values)) for column, values in found.items()}
+    return _spreads(found for run in runs for found in further.scores(run))
+
+
+def _spreads(found: Iterable[tuple[Key, Sequence[float]]]) -> dict[Key, Spread]:
+    """The values of each key, of all runs together; keys without values are left out."""
+    values: dict[Key, list[float]] = {}
+    for key, some in found:
+        values.setdefault(key, []).extend(some)
+    return {key: Spread(tuple(some)) for key, some in values.items() if some}
 
 
 def text(table: Table, at_most: int = 30) -> str:

@@ -17,11 +17,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from ae_run.atomic import write_bytes
 from ae_run.data import Images, Source, _files, cache_dir
 from ae_run.data._mapped import COMPLETE
 from ae_run.errors import UserError
 from ae_run.processes import available_memory
-from ae_run.run_folder import write_bytes
 
 Arrays = dict[str, np.ndarray]
 

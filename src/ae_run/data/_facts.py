@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ae_run.atomic import write_bytes
 from ae_run.data._binary import binarized
 from ae_run.data._mapped import COMPLETE
 from ae_run.data._types import Part
-from ae_run.run_folder import write_bytes
 
 _VERSION = 1
 

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ae_run.atomic import write_bytes
 from ae_run.data import Dataset, Part, cache_dir
 from ae_run.evaluation.baselines import Pca
 from ae_run.evaluation.codes import Codes
@@ -29,7 +30,6 @@ from ae_run.evaluation.latent import Decoder, gaussian_codes, prior_codes
 from ae_run.images import DeviceImages
 from ae_run.models import Autoencoder
 from ae_run.randomness import derive_seed, generator
-from ae_run.run_folder import write_bytes
 
 FEATURES = 64
 VERSION = 1

@@ -7,10 +7,11 @@ shows figures in the order of the file. Nothing here imports torch, directly or 
 
 from pathlib import Path
 
+from ae_run.atomic import write_bytes
 from ae_run.drawing import run_data
 from ae_run.drawing.looks import FORMATS, looks, rendered
 from ae_run.figures._section import RunFigure
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 from ae_run.schema import FiguresConfig
 
 __all__ = ["FORMATS", "RunFigure", "available", "draw"]

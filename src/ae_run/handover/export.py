@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ae_run import models
+from ae_run.atomic import write_bytes
 from ae_run.config import Config
 from ae_run.errors import RunFailed, UserError
 from ae_run.job import Job
 from ae_run.models import Autoencoder
 from ae_run.randomness import generator
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 from ae_run.training import checkpoints
 
 FOLDER = "export"

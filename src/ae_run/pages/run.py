@@ -5,11 +5,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ae_run import figures
+from ae_run.atomic import write_bytes
 from ae_run.drawing import run_data, words
 from ae_run.drawing.looks import DARK
 from ae_run.figures import RunFigure
 from ae_run.pages import _explorer, _facts, _scores, render
-from ae_run.run_folder import RESUME, WEIGHTS, RunFolder, write_bytes
+from ae_run.run_folder import RESUME, WEIGHTS, RunFolder
 
 # The files of a run folder and what they are, the most interesting first.
 _FILES = {

@@ -18,7 +18,7 @@ from ae_run.data import Dataset, load
 from ae_run.errors import AeRunError, FolderInUse, Interrupted
 from ae_run.reports import store
 from ae_run.reports.plan import Planned
-from ae_run.run_folder import RunFolder
+from ae_run.run_folder import WEIGHTS, RunFolder
 from ae_run.schema import DataConfig
 
 _SECONDS_FOR_LOCK = 60.0
@@ -120,11 +120,11 @@ def _train(planned: Planned, folder: RunFolder) -> None:
     with phases("data"):
         dataset = _dataset(config.data)
     trained = RunFolder(store.trained(planned, folder))
-    if trained.has(store.WEIGHTS):
+    if trained.has(WEIGHTS):
         store.copy_training(trained, folder)
     run = start(config, dataset, folder, f"{config.data.name}-{config.model.name}", ())
     with recorded(folder, phases):
-        if not trained.has(store.WEIGHTS):
+        if not trained.has(WEIGHTS):
             with phases("train"):
                 for _ in fit(run):
                     pass

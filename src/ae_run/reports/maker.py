@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ae_run.atomic import write_bytes
 from ae_run.reports import compare, drawings, page, searches, spec
 from ae_run.reports.plan import Planned, Planner, merged
 from ae_run.reports.results import Found, tags
 from ae_run.reports.searches import PlannedSearch
 from ae_run.reports.spec import Figure, Report
 from ae_run.reports.store import Store
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 
 DPI = 100
 _MADE = "made.json"

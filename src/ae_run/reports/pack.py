@@ -9,11 +9,11 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ae_run.atomic import write_bytes
 from ae_run.errors import UserError
 from ae_run.reports import searches
 from ae_run.reports.maker import Maker
 from ae_run.reports.spec import Report
-from ae_run.run_folder import write_bytes
 
 LIMIT = 16 << 20
 """Bytes that the file stays under."""

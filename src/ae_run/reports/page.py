@@ -11,12 +11,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ae_run.atomic import write_bytes
 from ae_run.pages import render
 from ae_run.reports import points
 from ae_run.reports.compare import MISSED, REACHED, UNFINISHED, Line, Side
 from ae_run.reports.results import Found
 from ae_run.reports.spec import Figure, Report, Row, Value
-from ae_run.run_folder import write_bytes
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _BASELINES = {"input": "corrupted input", "pca": "PCA", "pixels": "pixels"}

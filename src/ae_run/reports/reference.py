@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from ae_run.atomic import write_bytes
 from ae_run.drawing.run_data import RunData
 from ae_run.reports import metrics
 from ae_run.reports.compare import Searched
 from ae_run.reports.plan import Planned
 from ae_run.reports.results import Found
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 
 _FACTS = (
     *("device", "device_name", "precision", "threads", "parameters", "epochs_done"),

@@ -8,12 +8,12 @@ import re
 import shutil
 from pathlib import Path
 
+from ae_run.atomic import write_bytes
 from ae_run.drawing.run_data import RunData, load
 from ae_run.reports import metrics, plan
 from ae_run.reports.plan import Planned
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import WEIGHTS, RunFolder
 
-WEIGHTS = "model.safetensors"
 KEPT = ("config.yaml", "run.json", "metrics.json", "history.csv", "artifacts.npz")
 # What no figure of a report shows: what a page needs to explore codes, and scores per image, which
 # are kept for the metrics of rows only.

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ae_run.atomic import write_bytes
 from ae_run.drawing.looks import FORMATS, looks, rendered
 from ae_run.drawing.style import Style, log_y
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 from ae_run.schema import FiguresConfig
 from ae_run.search.parallel_coordinates import TITLE, parallel, style_map, text
 from ae_run.search.parameters import Choice, FloatRange, IntRange, Parameter

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ae_run import headline
+from ae_run.atomic import write_bytes
 from ae_run.comparison import compare
 from ae_run.drawing.looks import DARK
 from ae_run.pages import render
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 from ae_run.search import figures
 from ae_run.search.trials import BEST_SHOWN, MOST_FOR_IMPORTANCES, SearchData
 

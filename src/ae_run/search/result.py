@@ -12,8 +12,9 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from ae_run import components
+from ae_run.atomic import write_bytes
 from ae_run.errors import RunFailed
-from ae_run.run_folder import RunFolder, write_bytes
+from ae_run.run_folder import RunFolder
 from ae_run.search import figures, page, space, study
 from ae_run.search.plan import Plan
 from ae_run.search.trials import MOST_FOR_IMPORTANCES, FinishedTrial, SearchData

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from ae_run import faults
+from ae_run.atomic import write_bytes
 from ae_run.errors import UserError
-from ae_run.run_folder import RESUME, WEIGHTS, RunFolder, write_bytes
+from ae_run.run_folder import RESUME, WEIGHTS, RunFolder
 
 _LONGEST = 200  # characters of a reason
 
