@@ -203,6 +203,14 @@ def pairs(
         start += len(target)
 
 
+def first_pair(
+    images: DeviceImages, corrupt: Corrupt, keys: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """The first `count` images, or all there are, as one batch of `pairs`."""
+    target = images.slice(0, min(count, len(images)))
+    return corrupt(target, KeyedNoise(keys[: len(target)])), target
+
+
 def to_uint8(images: Tensor) -> np.ndarray:
     """Float images in [0, 1] as uint8 of the same shape."""
     array: np.ndarray = images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()

@@ -9,6 +9,7 @@ import torch
 from evaluation_helpers import CPU, Function, Linear, WithPrior, make_dataset
 from helpers.configs import configured
 
+from ae_run import images
 from ae_run.data import Images
 from ae_run.errors import RunFailed
 from ae_run.evaluation import code_scores, evaluate, likelihood, robustness
@@ -152,6 +153,17 @@ def test_of_many_large_images_curves_and_latent_space_take_the_first_ones(run, m
         assert curve["n"] == 10
         assert curve["mse"] == expected["robustness"][name]["mse"]
     assert "n_train" not in expected["latent"]
+
+
+def test_large_images_come_in_smaller_batches_and_as_many_are_shown(run, monkeypatch):
+    options = (*SMALL, "corruption=gaussian", "evaluate.denoisers=20")
+    expected, shown = run(*options)
+    monkeypatch.setattr(images, "_USUAL_PIXELS", 4)
+    metrics, arrays = run(*options)
+    assert metrics["denoisers"] == expected["denoisers"]
+    for name in shown:
+        if name.startswith(("reconstruction", "examples", "denoisers")):
+            np.testing.assert_allclose(arrays[name], shown[name], atol=1e-3)
 
 
 def test_an_output_that_is_not_finite_in_a_single_image_is_an_error(run):

@@ -18,7 +18,7 @@ from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Dataset
 from ae_run.evaluation.image_scores import image_scores
-from ae_run.images import DeviceImages, pairs, to_uint8
+from ae_run.images import DeviceImages, first_pair, to_uint8
 from ae_run.meter import Meter
 from ae_run.models import Autoencoder, mse
 
@@ -138,7 +138,7 @@ def _pair(config: Config, images: DeviceImages, count: int) -> tuple[Tensor, Ten
     """The first images under the run's own corruption, and clean: (count, C, H, W) each."""
     keys = images.keys()
     corrupt = corruptions.of_split(config.corruption, images, keys)
-    return next(pairs(images, corrupt, keys, count))
+    return first_pair(images, corrupt, keys, count)
 
 
 def _reconstruct(model: Autoencoder, x: Tensor, batch_size: int) -> Tensor:

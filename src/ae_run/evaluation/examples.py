@@ -6,7 +6,7 @@ import torch
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Part
-from ae_run.images import DeviceImages, pairs, to_uint8
+from ae_run.images import DeviceImages, first_pair, to_uint8
 from ae_run.models import Autoencoder
 
 Arrays = dict[str, np.ndarray]
@@ -27,9 +27,9 @@ def reconstructions(
     labels: np.ndarray,
 ) -> Arrays:
     """The first test images, clean and under the run's corruption, and their reconstructions."""
-    count = min(2 * config.evaluate.grid, len(images))
+    count = 2 * config.evaluate.grid
     corrupt = corruptions.of_split(config.corruption, images, keys)
-    x_in, target = next(pairs(images, corrupt, keys, count))
+    x_in, target = first_pair(images, corrupt, keys, count)
     return {
         "reconstruction_target": to_uint8(target),
         "reconstruction_input": to_uint8(x_in),
@@ -45,7 +45,7 @@ def kept(config: Config, model: Autoencoder, images: DeviceImages, keys: torch.T
     (n, C, H, W).
     """
     corrupt = corruptions.of_split(config.corruption, images, keys)
-    x_in, target = next(pairs(images, corrupt, keys, min(KEPT, len(images))))
+    x_in, target = first_pair(images, corrupt, keys, KEPT)
     return {
         "examples_target": to_uint8(target),
         "examples_input": x_in.half().cpu().numpy(),

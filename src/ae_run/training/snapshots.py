@@ -13,7 +13,7 @@ from torch import Tensor
 from ae_run import corruptions
 from ae_run.config import Config
 from ae_run.data import Dataset
-from ae_run.images import DeviceImages, pairs, to_uint8
+from ae_run.images import DeviceImages, first_pair, to_uint8
 from ae_run.models import Autoencoder
 from ae_run.run_folder import SNAPSHOTS, RunFolder
 
@@ -38,13 +38,10 @@ class Snapshots:
     @cached_property
     def _pair(self) -> tuple[Tensor, Tensor]:
         """Corrupted and clean images (m, C, H, W), the same in all epochs."""
-        images, count = (
-            DeviceImages(self._images, self._device, self._dtype),
-            self._config.evaluate.grid,
-        )
+        images = DeviceImages(self._images, self._device, self._dtype)
         keys = images.keys()
         corrupt = corruptions.of_split(self._config.corruption, images, keys)
-        return next(pairs(images, corrupt, keys, min(count, len(images))))
+        return first_pair(images, corrupt, keys, self._config.evaluate.grid)
 
     def due(self, epoch: int) -> bool:
         """Whether the config asks for a snapshot after this epoch."""
