@@ -10,7 +10,9 @@ from command_line import FAST, run_process
 
 ROOT = Path(__file__).parent.parent
 README, EXTENDING = ROOT / "README.md", ROOT / "docs" / "extending.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+READING = ROOT / "outputs" / "reference" / "README.md"
+OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", READING]
+PAGES = [README, *OTHERS, *sorted(ROOT.glob("docs/*.md"))]
 PLACEHOLDERS = ("=…", "RUN_DIR", "<", "my_conf", "my_code", "my_package", "-sc ")
 
 

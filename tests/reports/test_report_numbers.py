@@ -1,7 +1,12 @@
 """Curves, crossings, aims, and the committed results recomputed from what lies beside them."""
 
 import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import committed
 import numpy as np
@@ -31,6 +36,43 @@ def test_a_committed_page_asks_for_nothing_and_names_no_machine(folder: Path) ->
     assert "https://" not in page
     for path in folder.glob("*.json"):
         assert "/home/" not in path.read_text(encoding="utf-8")
+
+
+def test_the_reading_of_the_reports_quotes_committed_numbers() -> None:
+    text = (_REFERENCE / "README.md").read_text(encoding="utf-8")
+    parts = re.split(r"^\| \*\*\[(\w+)\]", text, flags=re.MULTILINE)
+    assert sorted(parts[1::2]) == [folder.name for folder in COMMITTED]
+    for report, rows in zip(parts[1::2], parts[2::2], strict=True):
+        known = _committed_numbers(report)
+        for row in rows.strip().splitlines():
+            found = row.rstrip(" |").rpartition(" | ")[2]
+            for number in re.findall(r"\d+\.\d{3,}|\d+\.\d+(?= dB| nats)", found):
+                form = f".{len(number.partition('.')[2])}f"
+                assert any(format(value, form) == number for value in known), (report, number)
+
+
+def _committed_numbers(report: str) -> list[float]:
+    """The scores of a report's runs; of several seeds their means and spreads."""
+    runs = json.loads((_REFERENCE / report / "runs.json").read_text(encoding="utf-8"))
+    seeds = defaultdict(list)
+    for run in runs.values():
+        seeds[run["name"], run["point"]].append([*_scores([run["history"], run["metrics"]])])
+    found: list[float] = []
+    for group in seeds.values():
+        for scores in zip(*group, strict=True):
+            found += [one for one in mean_sd(scores) if one is not None]
+    return found
+
+
+def _scores(content: Any) -> Iterator[float]:
+    """Every number with a fraction; no PSNR, which the reading does not quote."""
+    if isinstance(content, dict):
+        content = [one for name, one in content.items() if "psnr" not in name]
+    if isinstance(content, list):
+        for one in content:
+            yield from _scores(one)
+    elif isinstance(content, float):
+        yield content
 
 
 def test_a_metric_is_a_path_a_level_or_the_best_of_a_column() -> None:
