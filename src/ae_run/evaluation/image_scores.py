@@ -23,7 +23,7 @@ class Target:
         self._power = images.square().flatten(1).mean(1)
         whole = images.device.type != "cpu"
         self._block = len(images) if whole else max(1, _BLOCK // images[0].numel())
-        self._blocks = [_Block(block) for block in images.split(self._block)]
+        self._blocks = [_Block(block) for block in torch.split(images, self._block)]
 
     def scores(self, output: Tensor) -> dict[str, Tensor]:
         """All image scores of outputs (B, C, H, W), each (B,).
@@ -48,7 +48,7 @@ class Target:
         similarity": Gaussian window 11×11, σ 1.5, K1 0.01, K2 0.03, windows entirely inside the
         image. On smaller images the window shrinks to the largest odd size that fits.
         """
-        outputs = output.split(self._block)
+        outputs = torch.split(output, self._block)
         return torch.cat([a.ssim(b) for a, b in zip(self._blocks, outputs, strict=True)])
 
 
