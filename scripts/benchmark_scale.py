@@ -37,6 +37,7 @@ WAYS = {
     "torchvision": "ImageFolder + DataLoader",
 }
 """What is measured, in this order."""
+Row = dict[str, Any]
 _STEPS = 100
 """Most steps of an epoch of `ImageFolder` that are timed."""
 
@@ -110,7 +111,7 @@ def overrides(args: argparse.Namespace, folder: Path) -> list[str]:
         "train.epochs=2",
         f"train.batch_size={BATCH}",
         f"device={args.device}",
-        f"run_dir={folder.parent / args.way}",
+        f"run_dir={folder.parent / f'{args.way}-{args.started}'}",
     ]
 
 
@@ -129,19 +130,20 @@ def torchvision(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     height, width, channels = args.shape
     grey = [transforms.Grayscale()] if channels == 1 else []
     dataset = ImageFolder(str(folder), transforms.Compose([*grey, transforms.ToTensor()]))
-    loader = DataLoader(dataset, BATCH, shuffle=True, num_workers=usable_cores())
+    cores = usable_cores()
+    loader = DataLoader(dataset, BATCH, shuffle=True, num_workers=cores, persistent_workers=True)
     model = models.build(config.model, (channels, height, width)).to(args.device)
     optimizer = torch.optim.AdamW(model.parameters())
-    first = began = 0.0
-    done = 0
-    for i, (batch, _) in enumerate(islice(loader, _STEPS)):
-        if i == 0:
-            first, began = time.time() - args.started, time.perf_counter()
-        batch = batch.to(args.device)
-        model.loss(batch, batch).total.mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        done += len(batch) if i else 0
+    first = 0.0
+    for _ in range(2):  # the second epoch is measured
+        began, done = time.perf_counter(), 0
+        for batch, _ in islice(loader, _STEPS):
+            first = first or time.time() - args.started
+            batch = batch.to(args.device)
+            model.loss(batch, batch).total.mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            done += len(batch)
     return {"first_step": first, "images_per_second": done / (time.perf_counter() - began)}
 
 
@@ -167,38 +169,31 @@ def measured(
     return found
 
 
-def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """All measurements, one row for each size and way."""
-    cases = [(n, (28, 28, 1)) for n in args.sizes] + [(n, (64, 64, 3)) for n in args.large]
-    rows = []
-    for count, shape in cases:
-        with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
-            folder = Path(scratch) / "images"
-            write_folder(folder, count, shape)
-            found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-            for turn in range(args.repeats):
-                for way in WAYS if turn == 0 else list(WAYS)[1:]:
-                    found[way].append(measured(args, way, folder, shape))
-                    print(f"{count:,} {shape} {way}: {found[way][-1]}", flush=True)
-            for way, ones in found.items():
-                middle = {key: median(one[key] for one in ones) for key in ones[0]}
-                rows.append({"images": count, "shape": shape, "way": way, **middle})
-            bytes_of = {"files_bytes": disk(folder), "cache_bytes": disk(folder.parent / "cache")}
-            rows = [
-                row if row["images"] != count or row["shape"] != shape else row | bytes_of
-                for row in rows
-            ]
-    return rows
+def measure(args: argparse.Namespace, count: int, shape: tuple[int, int, int]) -> Iterator[Row]:
+    """All measurements of so many images, a row for each way."""
+    with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
+        folder = Path(scratch) / "images"
+        write_folder(folder, count, shape)
+        found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+        for turn in range(args.repeats):
+            for way in WAYS if turn == 0 else list(WAYS)[1:]:
+                found[way].append(measured(args, way, folder, shape))
+                print(f"{count:,} {shape} {way}: {found[way][-1]}", flush=True)
+        size = {"files_bytes": disk(folder), "cache_bytes": disk(folder.parent / "cache")}
+    for way, ones in found.items():
+        middle = {key: median(one[key] for one in ones) for key in ones[0]}
+        yield {"images": count, "shape": list(shape), "way": way, **middle, **size}
 
 
-def table(rows: list[dict[str, Any]], device: str) -> str:
+def table(rows: list[Row], device: str) -> str:
     """The measurements as Markdown."""
     lines = [
         "# Data sets of growing size",
         "",
         f"A dense net with 64 hidden units, batches of {BATCH}, on {device}; "
         "`python scripts/benchmark_scale.py` measures again. First starts are one "
-        "measurement, the others the median of several, in turn.",
+        "measurement, the others the median of several, in turn. Memory is that "
+        "of the main process.",
         "",
         "| images | shape | way | s to the first step | images/s | peak MB | files MB | cache MB |",
         "|---:|---|---|---:|---:|---:|---:|---:|",
@@ -214,7 +209,7 @@ def table(rows: list[dict[str, Any]], device: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(rows: list[dict[str, Any]], path: Path) -> None:
+def draw(rows: list[Row], path: Path) -> None:
     """Seconds to the first step and images/s over the number of images of 28×28."""
     import matplotlib
 
@@ -250,11 +245,14 @@ def main() -> None:
     if args.child:
         child(args)
         return
-    rows = measure(args)
+    rows: list[Row] = []
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "scale.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (args.out / "scale.md").write_text(table(rows, args.device), encoding="utf-8")
-    draw(rows, args.out / "scale.png")
+    cases = [(n, (28, 28, 1)) for n in args.sizes] + [(n, (64, 64, 3)) for n in args.large]
+    for count, shape in cases:
+        rows += measure(args, count, shape)
+        (args.out / "scale.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        (args.out / "scale.md").write_text(table(rows, args.device), encoding="utf-8")
+        draw(rows, args.out / "scale.png")
 
 
 if __name__ == "__main__":
