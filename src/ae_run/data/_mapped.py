@@ -21,6 +21,10 @@ COMPLETE = "complete.json"
 """The file by which a folder of the cache is known to hold all images."""
 BLOCK_BYTES = 1 << 24
 """Pixels of images that are looked at together: floats of all would fill the memory."""
+_MAPPED_BYTES = 1 << 26
+"""Bytes of a file from which streamed images are taken before its pages are given back."""
+_PART_BYTES = 1 << 26
+"""Bytes of a file from which streamed images are read at a time."""
 _LARGE = 1 << 28
 """Bytes of an array whose pages, kept in memory by a map of its file, are worth a slower read."""
 
@@ -138,18 +142,24 @@ class Images:
         return cls(array, np.load(folder / "rows.npy"), **facts)
 
     def _from_file(self, rows: np.ndarray) -> np.ndarray:
-        """The rows (B,), read in the order in which they lie in the file."""
-        path, start = self.file, int(getattr(self.array, "offset", 0))
+        """The rows (B,), read in the order in which they lie in the file.
+
+        Through a map of their own for each part of it: whatever a row brings into memory with it
+        goes when the map does.
+        """
+        path = self.file
         assert path is not None
-        size = self.pixels
         # Outside of the heap: a thread that reads has one of its own, which seldom shrinks.
-        buffer = mmap.mmap(-1, max(1, len(rows) * size))
+        buffer = mmap.mmap(-1, max(1, len(rows) * self.pixels))
         images = np.ndarray((len(rows), *self.array.shape[1:]), np.uint8, buffer)
-        flat = images.reshape(len(rows), size)
         order = np.argsort(rows)
-        with path.open("rb", buffering=0) as file:
-            for place, row in zip(order.tolist(), rows[order].tolist(), strict=True):
-                file.seek(start + row * size)
-                if file.readinto(flat[place]) != size:
-                    raise UserError(f"{path}: was truncated while it was read; start again")
+        parts = np.arange(0, len(self.array), max(1, _PART_BYTES // self.pixels))
+        for places in np.split(order, np.searchsorted(rows[order], parts[1:])):
+            if len(places):
+                try:
+                    images[places] = np.load(path, mmap_mode="r")[rows[places]]
+                except ValueError:  # shorter than its header says
+                    raise UserError(
+                        f"{path}: was truncated while it was read; start again"
+                    ) from None
         return images

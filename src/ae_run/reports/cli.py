@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         "--budget",
         choices=("quick", "full"),
         default="quick",
-        help="quick: fewer epochs and images, 23 minutes on two cores; full: the reports' own "
-        "(ours: at most as many epochs)",
+        help="quick: fewer epochs and images, about 25 minutes on two cores; full: the reports' "
+        "own (ours: at most as many epochs)",
     )
     parser.add_argument("--seeds", type=_positive, default=3, help="of every curve (3)")
     parser.add_argument("--jobs", type=_positive, help="runs side by side (one per core)")
