@@ -21,8 +21,6 @@ COMPLETE = "complete.json"
 """The file by which a folder of the cache is known to hold all images."""
 BLOCK_BYTES = 1 << 24
 """Pixels of images that are looked at together: floats of all would fill the memory."""
-_MAPPED_BYTES = 1 << 26
-"""Bytes of a file from which streamed images are taken before its pages are given back."""
 _PART_BYTES = 1 << 26
 """Bytes of a file from which streamed images are read at a time."""
 _LARGE = 1 << 28

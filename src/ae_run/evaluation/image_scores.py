@@ -12,7 +12,7 @@ SMALLEST_MSE = 1e-10
 """Floor of the MSE in decibel scores, so that a perfect image scores 100 dB, not infinity."""
 _C1, _C2 = 0.01**2, 0.03**2
 _BLOCK = 2**18
-"""Numbers of a block of images, 1 MB: SSIM takes a third of the time that larger ones take."""
+"""Numbers in a block of images, 1 MB. SSIM of 64×64×3 takes a third of what it takes at once."""
 
 
 class Target:
@@ -22,7 +22,7 @@ class Target:
         self.images = images
         self._power = images.square().flatten(1).mean(1)
         whole = images.device.type != "cpu"
-        self._block = len(images) if whole else max(1, _BLOCK // images[0].numel())
+        self._block = len(images) if whole else max(1, _BLOCK // math.prod(images.shape[1:]))
         self._blocks = [_Block(block) for block in torch.split(images, self._block)]
 
     def scores(self, output: Tensor) -> dict[str, Tensor]:
