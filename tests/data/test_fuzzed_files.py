@@ -35,7 +35,9 @@ def idx(folder: Path) -> tuple[Path, dict[str, object]]:
 def mat(folder: Path) -> tuple[Path, dict[str, object]]:
     path = folder / "MNIST-mat/MNIST.mat"
     path.parent.mkdir()
-    savemat(path, {"input_images": pixels(12, 64) / 255, "output_labels": np.arange(12) % 2})
+    savemat(
+        path, {"input_images": pixels(12, 64) / 255, "output_labels": np.arange(12)[:, None] % 2}
+    )
     return path, {"name": "mnist_mat", "root": str(folder)}
 
 

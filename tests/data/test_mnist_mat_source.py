@@ -1,5 +1,7 @@
 """The `.mat` file: its images come out upright."""
 
+import zlib
+
 import numpy as np
 import pytest
 import scipy.io
@@ -23,6 +25,26 @@ def save(tmp_path, **arrays) -> None:
 
 def load(tmp_path, **changes) -> data.Source:
     return mnist_mat.load(make_config("mnist_mat", root=str(tmp_path), **changes))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_numbers_of_a_type_that_does_not_exist_are_one_clear_error(tmp_path, compressed):
+    save(tmp_path, input_images=ROWS, output_labels=LABELS)
+    path = tmp_path / "MNIST-mat" / "MNIST.mat"
+    content = bytearray(path.read_bytes())
+    behind = content.index(b"output_labels") + 16  # the name, filled up to a multiple of eight
+    content[behind + 1] = 233
+    if compressed:
+        arrays, at = content[:128], 128
+        while at < len(content):
+            size = 8 + int.from_bytes(content[at + 4 : at + 8], "little")
+            packed = zlib.compress(content[at : at + size])
+            arrays += (15).to_bytes(4, "little") + len(packed).to_bytes(4, "little") + packed
+            at += size
+        content = arrays
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"\.mat file: numbers of the unknown type \d+"):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -52,10 +74,17 @@ def test_keys_are_options(tmp_path):
         ({"input_images": ROWS[:, :-1]}, "shape is 40×783; must be one row of pixels per square"),
         ({"input_images": ROWS * 255}, r"floats from 0 to 255; must lie in \[0, 1\]"),
         ({"input_images": ROWS * np.nan}, "NaN"),
-        ({"input_images": np.array([["x"] * 784] * 2, object)}, "input_images: dtype is object"),
-        ({"input_images": scipy.sparse.csc_matrix(ROWS)}, "input_images: shape is"),
-        ({"input_images": "text"}, "input_images: shape is"),
-        ({"output_labels": np.array([["x"]] * 40, object)}, "output_labels: dtype is object"),
+        (
+            {"input_images": np.array([["x"] * 784] * 2, object)},
+            "is of class cell; must be numbers",
+        ),
+        ({"input_images": scipy.sparse.csc_matrix(ROWS)}, "is of class sparse; must be numbers"),
+        ({"input_images": "text"}, "is of class char; must be numbers"),
+        ({"input_images": ROWS + 1j}, "complex numbers"),
+        (
+            {"output_labels": np.array([["x"]] * 40, object)},
+            "output_labels: .*class cell; must be numbers",
+        ),
         ({"output_labels": LABELS[:-1]}, "output_labels: shape is 39, but there are 40 images"),
         ({"output_labels": LABELS + 0.5}, "output_labels: contains NaN or fractions"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ae_run.data import Source, _arrays, _cache, _files
+from ae_run.data import Source, _arrays, _cache, _files, _mat_types
 from ae_run.errors import UserError
 from ae_run.processes import available_memory
 from ae_run.schema import FileDataConfig
@@ -49,19 +49,28 @@ def load(config: Config) -> Source:
 
 def _decode(path: Path, images_key: str, labels_key: str) -> _cache.Arrays:
     from scipy.io import loadmat, whosmat
+    from scipy.io.matlab import matfile_version
 
     with _files.reading(f"{path}: cannot be read as a .mat file"), path.open("rb") as file:
         try:
-            shapes = {name: shape for name, shape, _ in whosmat(file)}
+            known = {name: (shape, kind) for name, shape, kind in whosmat(file)}
         except NotImplementedError:  # version 7.3 is HDF5
             raise UserError(f"{path}: MATLAB 7.3 format; save it with -v7 or older") from None
         for option, name in (("images_key", images_key), ("labels_key", labels_key)):
-            if name not in shapes:
+            if name not in known:
                 raise UserError(
-                    f"data.{option}={name}: {path} has no such array; choices: {', '.join(shapes)}"
+                    f"data.{option}={name}: {path} has no such array; choices: {', '.join(known)}"
                 )
-            if 2 * _LARGEST_NUMBER * math.prod(shapes[name]) > available_memory():
+            shape, kind = known[name]
+            if kind not in _mat_types.NUMBERS:
+                raise UserError(
+                    f"data.{option}={name}: {path}: is of class {kind}; must be numbers"
+                )
+            if 2 * _LARGEST_NUMBER * math.prod(shape) > available_memory():
                 raise MemoryError
+        if matfile_version(file)[0] == 1:
+            file.seek(0)
+            _mat_types.check(file)
         arrays = loadmat(file, variable_names=[images_key, labels_key])
     return {
         "images": _upright(np.asarray(arrays[images_key]), f"{path}: {images_key}"),
